@@ -1,0 +1,121 @@
+"""kdkit: compose knowledge distillation in Python.
+
+A *teacher* gives targets, a *student* learns, *objectives* say what from, *stages* order them in time, and a
+*curriculum* is the whole plan. A *distiller* binds student and curriculum, and a *trainer* runs it; the
+distiller also works in a loop of one's own:
+
+>>> import torch
+>>> from torch import nn
+>>> from kdkit import Binarize, Curriculum, Distill, Distiller, Epochs, ModuleTeacher, Stage, Student, Supervise
+>>> from kdkit import losses
+
+Any network is a teacher, and may read fields that the student never sees:
+
+>>> _ = torch.manual_seed(0)
+>>> primary = ModuleTeacher("primary", nn.Conv2d(3, 5, 3, padding=1), inputs="image", outputs="heatmap")
+>>> senior = ModuleTeacher("senior", nn.Conv2d(3, 5, 5, padding=2), inputs="image", outputs="heatmap")
+>>> student = Student(nn.Conv2d(3, 5, 1), inputs="image", outputs="heatmap")
+
+First one teacher, then the other with binarized targets:
+
+>>> curriculum = Curriculum(
+...     Stage("primary", [Supervise("heatmap", losses.mse, weight=0.5),
+...                       Distill(primary, "heatmap", losses.mse, weight=0.5)], until=Epochs(2)),
+...     Stage("senior", [Distill(senior, "heatmap", losses.mse, transform=Binarize(0.5))], until=Epochs(1)),
+... )
+>>> distiller = Distiller(student, curriculum)
+
+The loop is the one every PyTorch user knows:
+
+>>> batch = {"image": torch.randn(4, 3, 16, 12), "heatmap": torch.rand(4, 5, 16, 12)}
+>>> optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
+>>> while not curriculum.finished:
+...     step = distiller(batch)
+...     step.total.backward()
+...     optimizer.step()
+...     optimizer.zero_grad()
+...     distiller.advance()
+...     distiller.end_epoch()
+>>> [stage.name for stage in curriculum], curriculum.epochs
+(['primary', 'senior'], 3)
+
+The student was never wrapped: ``student.module`` is the network handed in.
+"""
+
+from kdkit import losses
+from kdkit.batch import Batch
+from kdkit.condition import Condition, Epochs, Plateau, Reached, StageProgress, Steps
+from kdkit.curriculum import Curriculum
+from kdkit.distiller import Distiller, StepLosses
+from kdkit.ensemble_teacher import EnsembleTeacher
+from kdkit.errors import (
+    BatchError,
+    CheckpointError,
+    ConfigurationError,
+    DataError,
+    KdkitError,
+    NonFiniteLossError,
+    RunFolderError,
+)
+from kdkit.module_teacher import ModuleTeacher
+from kdkit.objective import Distill, Objective, Supervise
+from kdkit.schedule import Constant, Cosine, Linear, Schedule, Step
+from kdkit.stage import Stage
+from kdkit.student import Adaptor, Student
+from kdkit.teacher import Teacher
+from kdkit.training import Trainer, TrainingResult
+from kdkit.transforms import (
+    Binarize,
+    Identity,
+    Normalize,
+    Resize,
+    TargetTransform,
+    Temperature,
+    Truncate,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Adaptor",
+    "Batch",
+    "BatchError",
+    "Binarize",
+    "CheckpointError",
+    "Condition",
+    "ConfigurationError",
+    "Constant",
+    "Cosine",
+    "Curriculum",
+    "DataError",
+    "Distill",
+    "Distiller",
+    "EnsembleTeacher",
+    "Epochs",
+    "Identity",
+    "KdkitError",
+    "Linear",
+    "ModuleTeacher",
+    "NonFiniteLossError",
+    "Normalize",
+    "Objective",
+    "Plateau",
+    "Reached",
+    "Resize",
+    "RunFolderError",
+    "Schedule",
+    "Stage",
+    "StageProgress",
+    "Step",
+    "StepLosses",
+    "Steps",
+    "Student",
+    "Supervise",
+    "TargetTransform",
+    "Teacher",
+    "Temperature",
+    "Trainer",
+    "TrainingResult",
+    "Truncate",
+    "losses",
+]

@@ -1,0 +1,58 @@
+"""What can be known to be wrong before the first batch."""
+
+from kdkit.curriculum import Curriculum
+from kdkit.errors import ConfigurationError
+from kdkit.objective import Distill, Objective
+from kdkit.stage import Stage
+from kdkit.student import Student
+from kdkit.teacher import Teacher
+
+
+def check_consistency(student: Student, curriculum: Curriculum) -> None:
+    """Check that a student and a curriculum fit together.
+
+    Raises:
+        ConfigurationError: naming the first thing that does not fit, and what to do.
+    """
+    if not isinstance(student, Student):
+        raise ConfigurationError(
+            f"Distiller: {type(student).__name__} is not a Student; wrap the network as "
+            f"Student(network, inputs=..., outputs=...)"
+        )
+    if curriculum.finished:
+        raise ConfigurationError(
+            "the curriculum is finished, its cursor stands at the end: build a new one or reset() it"
+        )
+    teachers: dict[str, Teacher] = {}
+    own = {id(parameter) for parameter in student.parameters()}
+    for stage in curriculum:
+        student.check_parts(stage.freeze)
+        for objective in stage.objectives:
+            _check_output(student, stage, objective)
+            if isinstance(objective, Distill):
+                _check_teacher(teachers, own, stage, objective)
+
+
+def _check_output(student: Student, stage: Stage, objective: Objective) -> None:
+    if objective.output not in student.outputs:
+        raise ConfigurationError(
+            f"stage '{stage.name}', objective '{objective.name}': the student has no output "
+            f"'{objective.output}', only {list(student.outputs)}"
+        )
+
+
+def _check_teacher(teachers: dict[str, Teacher], own: set[int], stage: Stage, objective: Distill) -> None:
+    teacher = objective.teacher
+    where = f"stage '{stage.name}', objective '{objective.name}'"
+    if objective.target not in teacher.outputs:
+        raise ConfigurationError(
+            f"{where}: teacher '{teacher.name}' has no output '{objective.target}', only "
+            f"{list(teacher.outputs)}; name it with target=..."
+        )
+    if teachers.setdefault(teacher.name, teacher) is not teacher:
+        raise ConfigurationError(f"{where}: two teachers are named '{teacher.name}': rename one")
+    if any(id(parameter) in own for parameter in teacher.parameters()):
+        raise ConfigurationError(
+            f"{where}: teacher '{teacher.name}' shares parameters with the student, which a teacher freezes: "
+            f"build it from copy.deepcopy(network)"
+        )

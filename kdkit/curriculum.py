@@ -1,0 +1,181 @@
+"""An ordered, immutable tuple of stages, and a cursor that says where in it a run is."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from kdkit.condition import StageProgress
+from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.schedule import Schedule
+from kdkit.stage import Stage
+
+
+class Curriculum:
+    """Stages in order, and a cursor. The stages never change; the cursor moves by steps and epochs.
+
+    ``a + b`` is a new curriculum of both, at its start.
+
+    Args:
+        *stages: at least one, with distinct names.
+
+    Attributes:
+        stages: the stages in order.
+        index: the active stage's position; the number of stages when the curriculum is finished.
+        progress: how far the active stage has come.
+        steps: optimizer steps since the run began.
+        epochs: epochs ended since the run began.
+        steps_per_epoch: how many steps an epoch has, to count parts of one; learned at the first epoch's end
+            where nobody says it.
+
+    Raises:
+        ConfigurationError: if there is no stage, a name comes twice, or a schedule over the run has no length.
+    """
+
+    def __init__(self, *stages: Stage) -> None:
+        self.stages = stages
+        if not stages or not all(isinstance(stage, Stage) for stage in stages):
+            raise ConfigurationError("a curriculum needs at least one Stage: Curriculum(Stage(...), Stage(...))")
+        names = [stage.name for stage in stages]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"the curriculum has two stages named '{name}': rename one")
+        self._check_run_schedules()
+        self.reset()
+
+    def reset(self) -> None:
+        """Put the cursor at the start."""
+        self.index = 0
+        self.progress = StageProgress()
+        self.steps = 0
+        self.epochs = 0
+        self.steps_per_epoch: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last stage is over."""
+        return self.index >= len(self.stages)
+
+    @property
+    def stage(self) -> Stage:
+        """The active stage; the last one when the curriculum is finished."""
+        return self.stages[min(self.index, len(self.stages) - 1)]
+
+    def advance(self) -> None:
+        """Count an optimizer step; the stage may change."""
+        self._require_unfinished()
+        self.steps += 1
+        self.progress = replace(
+            self.progress, steps=self.progress.steps + 1, epoch_steps=self.progress.epoch_steps + 1
+        )
+        self._move_on()
+
+    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
+        """Count an epoch, with its metrics where it was evaluated; the stage may change.
+
+        Raises:
+            ConfigurationError: if there are metrics, but one that this or a later stage waits for is missing.
+        """
+        self._require_unfinished()
+        awaited = self.stage.until.metrics()
+        for stage in self.stages[self.index :] if metrics else ():
+            if missing := stage.until.metrics() - (metrics or {}).keys():
+                raise ConfigurationError(
+                    f"stage '{stage.name}' waits for {sorted(missing)}, but the evaluation gave "
+                    f"{sorted(metrics or {})}: name a metric that it gives"
+                )
+        self.epochs += 1
+        if self.steps_per_epoch is None and self.progress.epochs == self.index == 0:
+            self.steps_per_epoch = self.progress.epoch_steps or None
+        kept = {name: float(value) for name, value in (metrics or {}).items() if name in awaited}
+        self.progress = replace(
+            self.progress,
+            epochs=self.progress.epochs + 1,
+            epoch_steps=0,
+            history=(*self.progress.history, kept) if kept else self.progress.history,
+        )
+        self._move_on()
+
+    def value(self, schedule: Schedule) -> float:
+        """Return a schedule's value now."""
+        if schedule.is_constant:
+            return schedule.values()[0]
+        return schedule(self._stage_fraction() if schedule.over == "stage" else self._run_fraction())
+
+    def _stage_fraction(self) -> float:
+        return 1.0 if self.finished else self.stage.until.fraction(self.progress, self.steps_per_epoch) or 0.0
+
+    def _run_fraction(self) -> float:
+        """Return the run's progress; a stage that ended early counts as whole."""
+        if self.finished:
+            return 1.0
+        lengths = [length.amount for stage in self.stages if (length := stage.until.length())]
+        done = sum(lengths[: self.index]) + lengths[self.index] * self._stage_fraction()
+        return done / sum(lengths)
+
+    def _check_run_schedules(self) -> None:
+        lengths = [stage.until.length() for stage in self.stages]
+        units = {length.unit if length else None for length in lengths}
+        for stage in self.stages:
+            for what, schedule in stage.schedules():
+                if schedule.over == "run" and not schedule.is_constant and (None in units or len(units) > 1):
+                    raise ConfigurationError(
+                        f"stage '{stage.name}': {what} changes over the run, {schedule!r}, so every stage "
+                        f"needs a length in the same unit, Epochs or Steps (found: "
+                        f"{[one.until for one in self.stages]})"
+                    )
+
+    def _move_on(self) -> None:
+        if self.stage.until.met(self.progress):
+            self.index += 1
+            self.progress = StageProgress()
+
+    def _require_unfinished(self) -> None:
+        if self.finished:
+            raise ConfigurationError(
+                "the curriculum is finished: stop the loop on curriculum.finished, or reset() it"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the cursor as plain numbers, strings and lists."""
+        return {
+            "stages": [stage.name for stage in self.stages],
+            "index": self.index,
+            "progress": {**asdict(self.progress), "history": [dict(item) for item in self.progress.history]},
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put the cursor where :meth:`state_dict` was taken.
+
+        Raises:
+            CheckpointError: if the state is of a curriculum with other stages.
+        """
+        names = [stage.name for stage in self.stages]
+        if list(state["stages"]) != names:
+            raise CheckpointError(
+                f"the saved run has the stages {list(state['stages'])}, this curriculum has {names}: "
+                f"resume with the curriculum it was started with"
+            )
+        progress = dict(state["progress"])
+        self.progress = StageProgress(**{**progress, "history": tuple(progress["history"])})
+        self.index, self.steps, self.epochs = state["index"], state["steps"], state["epochs"]
+        self.steps_per_epoch = state["steps_per_epoch"]
+
+    def __add__(self, other: "Curriculum") -> "Curriculum":
+        return Curriculum(*self.stages, *other.stages)
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self.stages)
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def __repr__(self) -> str:
+        lines = []
+        for position, stage in enumerate(self.stages):
+            mark = "->" if position == self.index else "  "
+            lines.append(f"{mark} {position + 1}. {stage.name}, until {stage.until!r}")
+            lines += [f"        {objective!r}" for objective in stage.objectives]
+        return "Curriculum(\n" + "\n".join(lines) + "\n)"

@@ -1,0 +1,192 @@
+"""The distiller: binds a student to a curriculum and computes the loss of a batch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdkit.batch import Batch
+from kdkit.check import CheckReport, check_batch
+from kdkit.consistency import check_consistency
+from kdkit.curriculum import Curriculum
+from kdkit.errors import ConfigurationError
+from kdkit.objective import Distill, Objective
+from kdkit.stage import Stage
+from kdkit.student import Student
+from kdkit.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """The losses of one batch, on its device.
+
+    Attributes:
+        total: the sum of the weighted parts; call ``backward`` on it.
+        parts: each objective's weighted loss by name, detached; an objective of weight 0 is absent.
+        samples: each objective's unweighted loss of every sample, [B], detached.
+        weights: each objective's weight at this step.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    samples: dict[str, Tensor]
+    weights: dict[str, float]
+
+
+class Distiller:
+    """A student and the curriculum it goes through.
+
+    Call it on a batch for the losses, then :meth:`advance` after each optimizer step and :meth:`end_epoch`
+    after each epoch. It is no ``nn.Module``: teachers are never among what trains, moves or is saved with it.
+
+    Args:
+        student: the student.
+        curriculum: the curriculum, at its start or where a run was left.
+
+    Raises:
+        ConfigurationError: if outputs, teachers, names and frozen parts do not fit together.
+
+    Example:
+        >>> import torch
+        >>> from kdkit import Curriculum, Epochs, Stage, Supervise, losses
+        >>> student = Student(torch.nn.Conv2d(3, 5, 1), inputs="image", outputs="heatmap")
+        >>> stage = Stage("plain", [Supervise("heatmap", losses.mse)], until=Epochs(1))
+        >>> distiller = Distiller(student, Curriculum(stage))
+        >>> step = distiller({"image": torch.zeros(2, 3, 8, 8), "heatmap": torch.zeros(2, 5, 8, 8)})
+        >>> step.total.backward()
+        >>> sorted(step.parts)
+        ['supervise/heatmap']
+    """
+
+    def __init__(self, student: Student, curriculum: Curriculum) -> None:
+        check_consistency(student, curriculum)
+        self.student = student
+        self.curriculum = curriculum
+        self.run_student: Callable[[Batch], dict[str, Tensor]] = student
+        """What computes the student's outputs; replace it by the compiled or distributed student."""
+        self._device: torch.device | None = None
+        self._enter(self.stage)
+
+    @property
+    def stage(self) -> Stage:
+        """The active stage."""
+        return self.curriculum.stage
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Every teacher that some stage needs, each once."""
+        return tuple(dict.fromkeys(teacher for stage in self.curriculum for teacher in stage.teachers))
+
+    @property
+    def privileged_fields(self) -> frozenset[str]:
+        """The batch fields that teachers read and the student does not."""
+        return frozenset(name for teacher in self.teachers for name in teacher.reads) - set(self.student.reads)
+
+    def __call__(self, batch: Batch) -> StepLosses:
+        """Return the losses of a batch in the active stage; only its teachers are run, each once.
+
+        Raises:
+            BatchError: if the batch lacks a field, or shapes do not fit.
+        """
+        weights = {
+            objective.name: weight
+            for objective in self.stage.objectives
+            if (weight := self.curriculum.value(objective.schedule)) != 0
+        }
+        active = [objective for objective in self.stage.objectives if objective.name in weights]
+        targets = run_teachers(active, batch)
+        predictions = self.run_student(batch)
+        # Keeps the total differentiable while every weight of a ramp is still 0.
+        total = torch.zeros((), device=next(iter(predictions.values())).device)
+        parts, samples = {}, {}
+        for objective in active:
+            losses = objective.sample_losses(predictions[objective.output], batch, targets)
+            part = losses.mean() * weights[objective.name]
+            total = total + part
+            parts[objective.name], samples[objective.name] = part.detach(), losses.detach()
+        if not active:
+            total = sum((value.sum() * 0 for value in predictions.values()), start=total)
+        return StepLosses(total, parts, samples, weights)
+
+    def advance(self) -> None:
+        """Count an optimizer step; the stage may change."""
+        self._follow(self.curriculum.advance)
+
+    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
+        """Count an epoch, with its metrics where it was evaluated; the stage may change."""
+        self._follow(lambda: self.curriculum.end_epoch(metrics))
+
+    def check(self, batch: Batch) -> CheckReport:
+        """Run one batch through every stage and report shapes, fields and loss magnitudes; nothing changes.
+
+        Raises:
+            BatchError: if a stage cannot use the batch.
+        """
+        return check_batch(self.student, self.curriculum, batch, self._device)
+
+    def to(self, device: torch.device | str) -> "Distiller":
+        """Move the student and the active stage's teachers to a device; the other teachers go to the CPU."""
+        self._device = torch.device(device)
+        self.student.to(self._device)
+        self._place_teachers()
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the run is in its curriculum; the student's own state dict is saved beside it."""
+        return {"curriculum": self.curriculum.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where :meth:`state_dict` was taken, inside the same stage.
+
+        Raises:
+            CheckpointError: if the state is of another curriculum.
+        """
+        self.curriculum.load_state_dict(state["curriculum"])
+        self._enter(self.stage)
+
+    def _follow(self, move: Callable[[], None]) -> None:
+        before = self.stage
+        move()
+        if self.stage is not before:
+            self._enter(self.stage)
+
+    def _enter(self, stage: Stage) -> None:
+        self.student.freeze(stage.freeze)
+        self._place_teachers()
+
+    def _place_teachers(self) -> None:
+        if self._device is None:
+            return
+        needed = self.stage.teachers
+        # First make room, then fill it: two stages' teachers may not fit at the same time.
+        for teacher in self.teachers:
+            if teacher not in needed:
+                teacher.to(torch.device("cpu"))
+        for teacher in needed:
+            teacher.to(self._device)
+
+    def __repr__(self) -> str:
+        return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
+
+
+def run_teachers(objectives: list[Objective], batch: Batch) -> dict[str, dict[str, Tensor]]:
+    """Return the targets of every teacher that the objectives name, each run once.
+
+    Raises:
+        ConfigurationError: if a teacher did not give a target it declares.
+    """
+    targets: dict[str, dict[str, Tensor]] = {}
+    for objective in objectives:
+        if not isinstance(objective, Distill):
+            continue
+        teacher = objective.teacher
+        if teacher.name not in targets:
+            targets[teacher.name] = teacher.targets(batch)
+        if objective.target not in targets[teacher.name]:
+            raise ConfigurationError(
+                f"teacher '{teacher.name}' declares the output '{objective.target}' but gave only "
+                f"{sorted(targets[teacher.name])}"
+            )
+    return targets

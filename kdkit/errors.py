@@ -1,0 +1,29 @@
+"""The exceptions of kdkit: each names the thing, what was expected, what was found and what to do."""
+
+
+class KdkitError(Exception):
+    """Base of every error that kdkit raises for something a user can mend."""
+
+
+class ConfigurationError(KdkitError, ValueError):
+    """Objects that do not fit together: a missing output, a repeated name, a weight that is not finite."""
+
+
+class BatchError(KdkitError, ValueError):
+    """A batch that lacks a field, or holds one of the wrong shape or type."""
+
+
+class CheckpointError(KdkitError, ValueError):
+    """A checkpoint file that is unreadable, unsafe, or made for another network."""
+
+
+class DataError(KdkitError, ValueError):
+    """Annotations or pictures that cannot be used."""
+
+
+class RunFolderError(KdkitError, ValueError):
+    """An output folder that holds something which must not be overwritten."""
+
+
+class NonFiniteLossError(KdkitError, ArithmeticError):
+    """A loss became NaN or infinite."""

@@ -1,0 +1,36 @@
+"""Losses of each element on its own."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from kdkit.losses.shapes import require_same_shape
+
+
+def mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the squared error, unreduced, in the prediction's shape.
+
+    The official pose code halves it (0.5 * MSE); here a weight of 0.5 says the same.
+    """
+    require_same_shape(prediction, target)
+    return F.mse_loss(prediction, target, reduction="none")
+
+
+def l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the absolute error, unreduced, in the prediction's shape."""
+    require_same_shape(prediction, target)
+    return F.l1_loss(prediction, target, reduction="none")
+
+
+def smooth_l1(prediction: Tensor, target: Tensor, *, beta: float = 1.0) -> Tensor:
+    """Return 0.5 * d^2 / beta where |d| < beta and |d| - 0.5 * beta elsewhere, in the prediction's shape.
+
+    Source: Girshick, Fast R-CNN (arXiv 1504.08083), equation 3, with beta.
+    """
+    require_same_shape(prediction, target)
+    return F.smooth_l1_loss(prediction, target, reduction="none", beta=beta)
+
+
+def bce_with_logits(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of sigmoid(prediction) against a target in [0, 1], unreduced."""
+    require_same_shape(prediction, target)
+    return F.binary_cross_entropy_with_logits(prediction, target, reduction="none")

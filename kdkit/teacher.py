@@ -1,0 +1,44 @@
+"""The abstract teacher."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from kdkit.batch import Batch
+
+
+class Teacher(ABC):
+    """Something that gives targets for a batch.
+
+    A teacher is not an ``nn.Module`` and never becomes part of one, so nothing that trains can put it into
+    train mode, move it, save it or change it. It is frozen: its parameters and buffers never change.
+
+    Subclasses set the three attributes and implement :meth:`targets`.
+
+    Attributes:
+        name: how objectives and logs call it; unique within a run.
+        reads: the batch fields it reads; those that the student does not read are privileged.
+        outputs: the names of the targets it gives.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @abstractmethod
+    def targets(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the targets by output name, batch dimension first, without gradient."""
+
+    def to(self, device: torch.device) -> Self:
+        """Move what the teacher holds to ``device``; a teacher that holds nothing stays as it is."""
+        return self
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Return the parameters the teacher holds, to notice those it shares with a student."""
+        return ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, reads={self.reads}, outputs={self.outputs})"

@@ -1,0 +1,158 @@
+"""What computes: the student, its optimizer and its moving average, on Accelerate's device and precision."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import is_tensorboard_available
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from kdkit.distiller import Distiller
+from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.training.run_folder import RunFolder
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+class Engine:
+    """The moving parts of a run.
+
+    Args:
+        distiller: its student is prepared for the device and, with several processes, for DDP.
+        optimizer: over the student's parameters.
+        precision: of the student's autocast.
+        ema: the moving average's decay, or None for no average.
+        trackers: names of Accelerate's trackers.
+        folder: where trackers write.
+        cpu: stay on the CPU.
+    """
+
+    def __init__(
+        self,
+        distiller: Distiller,
+        optimizer: Optimizer,
+        precision: Precision,
+        ema: float | None,
+        trackers: Sequence[str],
+        folder: Path,
+        cpu: bool,
+    ) -> None:
+        _check_trackers(trackers)
+        # Accelerate keeps the first precision for the whole process; every run has its own here.
+        AcceleratorState._reset_state()
+        self._accelerator = Accelerator(
+            mixed_precision=precision, cpu=cpu, log_with=list(trackers) or None, project_dir=str(folder)
+        )
+        self._student = distiller.student
+        self._runner, self._optimizer = self._accelerator.prepare(distiller.student, optimizer)
+        distiller.run_student = self._runner
+        distiller.to(self.device)
+        # Made after the student is on its device, and never trained.
+        self._average = (
+            AveragedModel(
+                self._student.module,
+                multi_avg_fn=get_ema_multi_avg_fn(ema),  # type: ignore[no-untyped-call]
+                use_buffers=True,
+            )
+            if ema is not None
+            else None
+        )
+        self._trackers = tuple(trackers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return torch.device(self._accelerator.device)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files."""
+        return bool(self._accelerator.is_main_process)
+
+    def open_folder(self, folder: RunFolder, config: Mapping[str, Any], *, may_continue: bool) -> bool:
+        """Open the run's folder and start the trackers; return whether there is a run to go on with."""
+        with self._accelerator.main_process_first():
+            found = folder.open(config, may_continue=may_continue or not self.is_main)
+        if self._trackers:
+            self._accelerator.init_trackers("logs")
+        return found
+
+    def no_sync(self) -> AbstractContextManager[Any]:
+        """Return a context in which gradients are not exchanged between processes."""
+        context: AbstractContextManager[Any] = self._accelerator.no_sync(self._runner)
+        return context
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the loss's gradients."""
+        self._accelerator.backward(loss)
+
+    def step(self, clip_norm: float | None) -> None:
+        """Clip the gradients, step, clear them, and update the moving average."""
+        if clip_norm is not None:
+            self._accelerator.clip_grad_norm_(self._student.parameters(), clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update_parameters(self._student.module)
+
+    def reset_optimizer(self) -> None:
+        """Forget the optimizer's momenta."""
+        self._optimizer.optimizer.state.clear()
+
+    def network_to_export(self) -> nn.Module:
+        """Return the bare network, or its moving average."""
+        module: nn.Module = self._student.module if self._average is None else self._average.module
+        return module
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Send values to the trackers."""
+        if self._trackers and values:
+            self._accelerator.log(dict(values), step=step)
+
+    def end(self) -> None:
+        """Close the trackers."""
+        if self._trackers:
+            self._accelerator.end_training()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all states; ``network`` is the one to export, which plain PyTorch loads."""
+        scaler = self._accelerator.scaler
+        return {
+            "network": self.network_to_export().state_dict(),
+            "student": self._student.module.state_dict() if self._average is not None else None,
+            "adaptors": self._student.adaptors.state_dict(),
+            "averaged": int(self._average.n_averaged) if self._average is not None else None,
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put everything where :meth:`state_dict` was taken.
+
+        Raises:
+            CheckpointError: if the states are of another network.
+        """
+        try:
+            self.network_to_export().load_state_dict(state["network"])
+            if self._average is not None:
+                self._student.module.load_state_dict(state["student"])
+                self._average.n_averaged.fill_(state["averaged"])
+            self._student.adaptors.load_state_dict(state["adaptors"])
+        except RuntimeError as error:
+            raise CheckpointError(f"the checkpoint does not fit the student: {error}") from error
+        self._optimizer.load_state_dict(state["optimizer"])
+        if state["scaler"] is not None and self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def _check_trackers(trackers: Sequence[str]) -> None:
+    if isinstance(trackers, str):
+        raise ConfigurationError(f"trackers={trackers!r} must be a list of names")
+    if "tensorboard" in trackers and not is_tensorboard_available():
+        raise ConfigurationError("tensorboard is not installed: pip install 'kdkit[tensorboard]'")

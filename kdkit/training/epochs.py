@@ -1,0 +1,68 @@
+"""A loader's epochs, which can also be entered in the middle."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from kdkit.batch import Batch
+from kdkit.training.random_state import capture_random_state, restore_random_state
+
+
+class Epochs:
+    """Runs through a loader epoch by epoch, the same way whether or not a run was interrupted.
+
+    Sampler, batch sampler and data set are told the epoch where they have ``set_epoch``. The generators' state
+    at an epoch's start is kept, so that a resumed run draws the same order again.
+
+    Args:
+        loader: gives batches; a ``DataLoader`` or any iterable that can be run through again and again.
+    """
+
+    def __init__(self, loader: Iterable[Batch]) -> None:
+        self._loader = loader
+        self.start_state: dict[str, Any] = {}
+
+    @property
+    def batches(self) -> int | None:
+        """Batches an epoch, or None where the loader does not know."""
+        try:
+            return len(self._loader)  # type: ignore[arg-type]
+        except TypeError:
+            return None
+
+    def start(self, epoch: int) -> Iterator[Batch]:
+        """Begin an epoch."""
+        self._set_epoch(epoch)
+        self.start_state = capture_random_state()
+        return iter(self._loader)
+
+    def enter(self, epoch: int, done: int, start_state: Mapping[str, Any]) -> Iterator[Batch]:
+        """Go on in an epoch after ``done`` batches, and leave the generators as they were there.
+
+        Args:
+            epoch: the epoch.
+            done: batches to leave out; with a sampler that has ``skip`` they are not even read.
+            start_state: :attr:`start_state` of that epoch.
+        """
+        now = capture_random_state()
+        self._set_epoch(epoch)
+        self.start_state = dict(start_state)
+        restore_random_state(start_state)
+        skip = getattr(getattr(self._loader, "sampler", None), "skip", None)
+        if skip is not None and isinstance(self._loader, DataLoader) and self._loader.batch_size:
+            skip(done * self._loader.batch_size)
+            iterator: Iterator[Batch] = iter(self._loader)
+        else:
+            iterator = iter(self._loader)
+            for _ in islice(iterator, done):
+                pass
+        restore_random_state(now)
+        return iterator
+
+    def _set_epoch(self, epoch: int) -> None:
+        for part in ("sampler", "batch_sampler", "dataset"):
+            set_epoch = getattr(getattr(self._loader, part, None), "set_epoch", None)
+            if set_epoch is not None:
+                set_epoch(epoch)

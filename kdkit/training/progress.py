@@ -1,0 +1,61 @@
+"""What a run shows while it works."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class TrainingProgress:
+    """A bar for the running epoch and a line for every epoch that ended, on standard error.
+
+    Args:
+        enabled: False shows nothing.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._console = Console(stderr=True, quiet=not enabled)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            # Without a terminal a bar is noise; the lines remain.
+            disable=not enabled or not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", visible=False)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, epoch: int, stage: str, batches: int | None, done: int) -> None:
+        """Show a new epoch's bar."""
+        description = f"epoch {epoch + 1}, stage '{stage}'"
+        self._bar.reset(self._task, total=batches, completed=done, description=description, visible=True)
+
+    def advance(self) -> None:
+        """Count a batch."""
+        self._bar.advance(self._task)
+
+    def end(self, line: Mapping[str, object]) -> None:
+        """Print the line of an epoch that ended."""
+        values = [
+            f"{name.removeprefix('loss/')} {value:.4g}"
+            for name, value in line.items()
+            if isinstance(value, float) and name not in ("learning_rate", "seconds") and "/" in name
+        ]
+        self._console.print(
+            f"epoch {line['epoch']}  step {line['step']}  stage '{line['stage']}'  " + "  ".join(values),
+            highlight=False,
+            soft_wrap=True,
+        )

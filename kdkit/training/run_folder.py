@@ -1,0 +1,124 @@
+"""The folder a run writes to."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kdkit.errors import RunFolderError
+from kdkit.training.files import write_atomically
+
+_OURS = ("config.json", "metrics.jsonl", "checkpoints", "student.safetensors")
+
+
+class RunFolder:
+    """``config.json``, ``metrics.jsonl``, ``checkpoints/`` and ``student.safetensors`` of one run.
+
+    Args:
+        path: the folder, made when a run is opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        """What the run was started with."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A line of JSON an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best metric."""
+        return self.path / "checkpoints" / "best.pt"
+
+    @property
+    def student(self) -> Path:
+        """The finished student."""
+        return self.path / "student.safetensors"
+
+    def open(self, config: Mapping[str, Any], *, may_continue: bool) -> bool:
+        """Make the folder ready for a run and return whether there is a checkpoint to go on from.
+
+        Args:
+            config: what the run is started with, of plain JSON types.
+            may_continue: whether a run with the same config that is already there may be gone on with.
+
+        Raises:
+            RunFolderError: if the folder holds another run; nothing in it is changed.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"the output folder '{self.path}' is a file: give another one")
+        config = json.loads(json.dumps(config))
+        present = [name for name in _OURS if (self.path / name).exists()]
+        if not present:
+            text = json.dumps(config, indent=2) + "\n"
+            write_atomically(self.config, lambda file: file.write(text.encode()))
+            return False
+        if not may_continue:
+            raise RunFolderError(
+                f"the output folder '{self.path}' holds a run already ({', '.join(present)}): give another "
+                f"folder, or go on with that run (resume='auto')"
+            )
+        self._require_same(config)
+        return self.last.exists()
+
+    def _require_same(self, config: Mapping[str, Any]) -> None:
+        try:
+            found = json.loads(self.config.read_text())
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"the output folder '{self.path}' holds files of a run but no readable config.json ({error}): "
+                f"give another folder"
+            ) from error
+        differing = sorted(key for key in found.keys() | config.keys() if found.get(key) != config.get(key))
+        if differing:
+            key = differing[0]
+            raise RunFolderError(
+                f"the output folder '{self.path}' holds another run, which differs in {', '.join(differing)} "
+                f"({key}: there {_short(found.get(key))}, now {_short(config.get(key))}): give another folder, "
+                f"or start with that run's settings to go on with it"
+            )
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Add a line to ``metrics.jsonl``; a value that is not finite is written as null."""
+        clean = {key: None if _is_nan(value) else value for key, value in line.items()}
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(clean) + "\n")
+
+    def keep_metrics_until(self, step: int) -> None:
+        """Drop the lines of later steps, which a resumed run writes again, and a torn last line."""
+        if not self.metrics.exists():
+            return
+        kept = [line for line in self.read_metrics() if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        write_atomically(self.metrics, lambda file: file.write(text.encode()))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of ``metrics.jsonl``; a torn last line is left out."""
+        lines = []
+        for text in self.metrics.read_text().splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                break
+        return lines
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."

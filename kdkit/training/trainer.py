@@ -1,0 +1,337 @@
+"""The trainer: runs a distiller's curriculum to its end, on Hugging Face Accelerate."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+from torch.optim import Optimizer
+
+from kdkit.batch import Batch, to_device
+from kdkit.distiller import Distiller
+from kdkit.errors import ConfigurationError
+from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
+from kdkit.training.description import describe_run
+from kdkit.training.engine import Engine, Precision
+from kdkit.training.epochs import Epochs
+from kdkit.training.export import export_student
+from kdkit.training.finite_guard import FiniteGuard
+from kdkit.training.learning_rate import LearningRate
+from kdkit.training.loss_means import LossMeans
+from kdkit.training.progress import TrainingProgress
+from kdkit.training.random_state import capture_random_state, restore_random_state
+from kdkit.training.run_folder import RunFolder
+
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished run gave.
+
+    Attributes:
+        metrics: the last evaluation's.
+        best: the monitored metric's best value, None where nothing was evaluated.
+        epochs: epochs run, over all stages.
+        steps: optimizer steps run.
+        student: the exported file.
+    """
+
+    metrics: Mapping[str, float]
+    best: float | None
+    epochs: int
+    steps: int
+    student: Path
+
+
+class Trainer:
+    """Trains a student through its curriculum, writes checkpoints, and goes on where a run was left.
+
+    Args:
+        distiller: student and curriculum.
+        train_loader: gives the training batches.
+        optimizer: a function from parameters to an optimizer (``partial(torch.optim.Adam, lr=1e-3)``), or an
+            optimizer that holds ``distiller.student.parameters()``.
+        out: the run's folder: ``config.json``, ``metrics.jsonl``, ``checkpoints/`` and
+            ``student.safetensors``.
+        evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set); returns
+            metrics by name.
+        evaluate_every: epochs between evaluations; the last epoch is always evaluated.
+        monitor: the metric that decides which checkpoint is the best; the evaluation's first by default.
+        mode: whether a larger (``max``) or smaller (``min``) metric is better.
+        export: whether ``student.safetensors`` holds the ``best`` or the ``last`` student.
+        precision: ``no`` (float32), ``bf16`` or ``fp16`` autocast for the student.
+        accumulate: batches whose gradients are averaged for one optimizer step.
+        clip_norm: the gradient's largest norm.
+        ema: the decay, in (0, 1), of a moving average of the network, which is then evaluated and exported.
+        checkpoint_steps: optimizer steps between checkpoints inside an epoch; there is one at every epoch's end.
+        log_every: optimizer steps between looks at the losses on an accelerator (each one is a host sync).
+        trackers: Accelerate's trackers to log to, for example ``("tensorboard",)``.
+        config: further settings of plain JSON types; a run is only gone on with under the same ones.
+        metadata: strings for the header of ``student.safetensors``.
+        cpu: stay on the CPU even where there is an accelerator.
+        progress: show bars and lines on standard error.
+
+    Raises:
+        ConfigurationError: if settings do not fit together.
+    """
+
+    def __init__(
+        self,
+        distiller: Distiller,
+        train_loader: Iterable[Batch],
+        *,
+        optimizer: Optimizer | Callable[[Iterator[nn.Parameter]], Optimizer],
+        out: str | Path,
+        evaluate: Evaluate | None = None,
+        evaluate_every: int = 1,
+        monitor: str | None = None,
+        mode: Literal["max", "min"] = "max",
+        export: Literal["best", "last"] = "best",
+        precision: Precision = "no",
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        ema: float | None = None,
+        checkpoint_steps: int | None = None,
+        log_every: int = 50,
+        trackers: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        cpu: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self.distiller = distiller
+        self.folder = RunFolder(out)
+        self._epochs = Epochs(train_loader)
+        self._evaluate = evaluate
+        self._evaluate_every = evaluate_every
+        self._monitor, self._mode, self._export = monitor, mode, export
+        self._accumulate, self._clip_norm = accumulate, clip_norm
+        self._checkpoint_steps, self._log_every = checkpoint_steps, log_every
+        self._metadata = dict(metadata or {})
+        self._check_settings(ema)
+        made = optimizer if isinstance(optimizer, Optimizer) else optimizer(distiller.student.parameters())
+        options = {"precision": precision, "accumulate": accumulate, "clip_norm": clip_norm, "ema": ema}
+        self._config = describe_run(distiller, made, options, config or {})
+        self._rate = LearningRate(made)
+        self._engine = Engine(distiller, made, precision, ema, trackers, self.folder.path, cpu)
+        self._guard, self._losses = FiniteGuard(), LossMeans()
+        self._batches = 0  # done in the running epoch
+        self._resumed: Mapping[str, Any] | None = None
+        self._best: float | None = None
+        self._metrics: dict[str, float] = {}
+        self._seconds, self._since = 0.0, time.monotonic()
+        self._progress = TrainingProgress(progress and self._engine.is_main)
+
+    def _check_settings(self, ema: float | None) -> None:
+        awaited = {name for stage in self.distiller.curriculum for name in stage.until.metrics()}
+        if awaited and self._evaluate is None:
+            raise ConfigurationError(f"a stage waits for {sorted(awaited)}: give the Trainer evaluate=...")
+        if self._epochs.batches == 0:
+            raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
+        for name in ("evaluate_every", "accumulate", "log_every", "checkpoint_steps"):
+            value = getattr(self, f"_{name}")
+            if value is not None and value < 1:
+                raise ConfigurationError(f"Trainer: {name} is {value}, it must be at least 1")
+        if ema is not None and not 0 < ema < 1:
+            raise ConfigurationError(f"Trainer: ema is {ema}, it must be between 0 and 1")
+        if self._clip_norm is not None and self._clip_norm <= 0:
+            raise ConfigurationError(f"Trainer: clip_norm is {self._clip_norm}, it must be above 0")
+        if self._mode not in ("max", "min") or self._export not in ("best", "last"):
+            raise ConfigurationError(
+                f"Trainer: mode '{self._mode}' must be 'max' or 'min', export '{self._export}' 'best' or 'last'"
+            )
+
+    def fit(self, resume: Literal["auto", "never"] = "auto") -> TrainingResult:
+        """Run the curriculum to its end, or what is left of it.
+
+        Args:
+            resume: ``auto`` goes on with the same run where the folder holds one; ``never`` refuses a folder
+                that holds one.
+
+        Raises:
+            RunFolderError: if the folder holds another run.
+            NonFiniteLossError: if a loss becomes NaN or infinite; the last checkpoint is kept.
+        """
+        if resume not in ("auto", "never"):
+            raise ConfigurationError(f"resume is '{resume}', it must be 'auto' or 'never'")
+        curriculum = self.distiller.curriculum
+        if self._engine.open_folder(self.folder, self._config, may_continue=resume == "auto"):
+            self._load(load_checkpoint(self.folder.last))
+        if batches := self._epochs.batches:
+            curriculum.steps_per_epoch = -(-batches // self._accumulate)
+        self._since = time.monotonic()
+        with self._progress:
+            while not curriculum.finished:
+                self._run_epoch()
+        return self._finish()
+
+    def _run_epoch(self) -> None:
+        curriculum = self.distiller.curriculum
+        iterator = self._begin_epoch(curriculum.epochs)
+        self._progress.begin(curriculum.epochs, curriculum.stage.name, self._epochs.batches, self._batches)
+        self.distiller.student.train()
+        stage = curriculum.stage.name
+        for group in self._groups(iterator):
+            stage = curriculum.stage.name
+            self._step(group)
+            if curriculum.finished:
+                break
+            if self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0:
+                self._save()
+        if self._batches == 0:
+            raise ConfigurationError(f"the training loader gave no batch in epoch {curriculum.epochs + 1}")
+        self._end_epoch(stage)
+
+    def _begin_epoch(self, epoch: int) -> Iterator[Batch]:
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None and self._batches:
+            return self._epochs.enter(epoch, self._batches, resumed["epoch_random"])
+        self._batches, self._losses = 0, LossMeans()
+        return self._epochs.start(epoch)
+
+    def _groups(self, iterator: Iterator[Batch]) -> Iterator[list[Batch]]:
+        """Yield the batches of one optimizer step after the other; an epoch's last group may be smaller."""
+        group: list[Batch] = []
+        for batch in iterator:
+            group.append(batch)
+            if len(group) == self._accumulate:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _step(self, group: list[Batch]) -> None:
+        curriculum, engine = self.distiller.curriculum, self._engine
+        stage = curriculum.stage
+        rate = self._rate.apply(curriculum)
+        for position, host_batch in enumerate(group):
+            batch = to_device(host_batch, engine.device)
+            with self._synchronized(position == len(group) - 1):
+                losses = self.distiller(batch)
+                self._guard.watch(curriculum.steps + 1, losses, batch)
+                engine.backward(losses.total / len(group))
+            self._losses.add(losses)
+            self._batches += 1
+            self._progress.advance()
+        # Looking is free on the CPU; elsewhere it makes the host wait for the device.
+        if engine.device.type == "cpu" or (curriculum.steps + 1) % self._log_every == 0:
+            self._guard.check()
+        engine.step(self._clip_norm)
+        self.distiller.advance()
+        if self.distiller.stage is not stage:
+            self._enter_stage()
+        if curriculum.steps % self._log_every == 0:
+            values = {f"loss/{name}": float(part) for name, part in losses.parts.items()}
+            engine.log({**values, "learning_rate": rate}, curriculum.steps)
+
+    def _synchronized(self, last: bool) -> AbstractContextManager[Any]:
+        return nullcontext() if last else self._engine.no_sync()
+
+    def _enter_stage(self) -> None:
+        if self.distiller.stage.optimizer == "fresh" and not self.distiller.curriculum.finished:
+            self._engine.reset_optimizer()
+
+    def _end_epoch(self, stage: str) -> None:
+        curriculum = self.distiller.curriculum
+        self._guard.check()
+        due = curriculum.finished or (curriculum.epochs + 1) % self._evaluate_every == 0
+        metrics = self._run_evaluation() if due else {}
+        if not curriculum.finished:
+            before = self.distiller.stage
+            self.distiller.end_epoch(metrics)
+            if self.distiller.stage is not before:
+                self._enter_stage()
+        if curriculum.finished and not metrics:
+            metrics = self._run_evaluation()
+        improved = self._is_improvement(metrics)
+        self._seconds += time.monotonic() - self._since
+        self._since = time.monotonic()
+        line = {
+            "step": curriculum.steps,
+            "epoch": max(curriculum.epochs, 1),
+            "stage": stage,
+            "learning_rate": self._rate.current,
+            **self._losses.means(),
+            **metrics,
+            "seconds": round(self._seconds, 3),
+        }
+        self._batches = 0
+        if self._engine.is_main:
+            self.folder.append_metrics(line)
+        self._engine.log(metrics, curriculum.steps)
+        self._save(best=improved)
+        self._progress.end(line)
+
+    def _run_evaluation(self) -> dict[str, float]:
+        if self._evaluate is None:
+            return {}
+        network = self._engine.network_to_export()
+        network.eval()
+        metrics = {name: float(value) for name, value in self._evaluate(network).items()}
+        self.distiller.student.train()
+        if self._monitor is None and metrics:
+            self._monitor = next(iter(metrics))
+        if self._monitor not in metrics:
+            raise ConfigurationError(
+                f"the monitored metric '{self._monitor}' is not among those the evaluation gave: "
+                f"{sorted(metrics)}; set monitor=..."
+            )
+        self._metrics = metrics
+        return metrics
+
+    def _is_improvement(self, metrics: Mapping[str, float]) -> bool:
+        if self._monitor is None or self._monitor not in metrics:
+            return False
+        value = metrics[self._monitor]
+        better = self._best is None or (value > self._best if self._mode == "max" else value < self._best)
+        if better:
+            self._best = value
+        return better
+
+    def _save(self, *, best: bool = False) -> None:
+        self._guard.check()
+        state = {
+            **self._engine.state_dict(),
+            "distiller": self.distiller.state_dict(),
+            "batches": self._batches,
+            "losses": self._losses.state_dict(),
+            "best": self._best,
+            "monitor": self._monitor,
+            "metrics": self._metrics,
+            "seconds": self._seconds + time.monotonic() - self._since,
+            "random": capture_random_state(),
+            "epoch_random": self._epochs.start_state,
+        }
+        if self._engine.is_main:
+            if best:
+                save_checkpoint(state, self.folder.best)
+            save_checkpoint(state, self.folder.last)
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self._engine.load_state_dict(state)
+        self.distiller.load_state_dict(state["distiller"])
+        self._batches, self._best, self._monitor = state["batches"], state["best"], state["monitor"]
+        self._metrics, self._seconds = dict(state["metrics"]), state["seconds"]
+        self._losses.load_state_dict(
+            {name: (value.to(self._engine.device), count) for name, (value, count) in state["losses"].items()}
+        )
+        restore_random_state(state["random"])
+        if self._engine.is_main:
+            self.folder.keep_metrics_until(self.distiller.curriculum.steps)
+        self._resumed = state
+
+    def _finish(self) -> TrainingResult:
+        curriculum = self.distiller.curriculum
+        state = self._engine.network_to_export().state_dict()
+        metadata = {**self._metadata, "selected": "last"}
+        if self._export == "best" and self.folder.best.exists():
+            state = load_checkpoint(self.folder.best)["network"]
+            metadata["selected"] = f"best {self._monitor}"
+        if self._engine.is_main:
+            export_student(state, self.folder.student, metadata)
+        self._engine.end()
+        return TrainingResult(self._metrics, self._best, curriculum.epochs, curriculum.steps, self.folder.student)
