@@ -1,0 +1,165 @@
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdkit import (
+    CheckpointError,
+    ConfigurationError,
+    Cosine,
+    Curriculum,
+    Epochs,
+    Linear,
+    Plateau,
+    Reached,
+    Stage,
+    Steps,
+    Supervise,
+    losses,
+)
+
+
+def stage(name, until, weight=1.0, **options):
+    return Stage(name, [Supervise("heatmap", losses.mse, weight=weight)], until, **options)
+
+
+def test_stages_follow_each_other():
+    curriculum = Curriculum(stage("a", Epochs(2)), stage("b", Steps(3)), stage("c", Reached("AP", 0.5)))
+    curriculum.end_epoch()
+    assert curriculum.stage.name == "a"
+    curriculum.end_epoch()
+    assert curriculum.stage.name == "b"
+    for _ in range(3):
+        curriculum.advance()
+    assert curriculum.stage.name == "c"
+    curriculum.end_epoch({"AP": 0.4})
+    assert not curriculum.finished
+    curriculum.end_epoch({"AP": 0.6})
+    assert curriculum.finished
+    assert curriculum.stage.name == "c"
+    with pytest.raises(ConfigurationError, match="finished"):
+        curriculum.advance()
+    curriculum.reset()
+    assert curriculum.stage.name == "a"
+
+
+def test_each_stage_counts_from_its_own_start():
+    curriculum = Curriculum(stage("a", Plateau("AP", 1)), stage("b", Plateau("AP", 1)))
+    curriculum.end_epoch({"AP": 0.9})
+    curriculum.end_epoch({"AP": 0.8})
+    assert curriculum.stage.name == "b"
+    curriculum.end_epoch({"AP": 0.1})
+    assert not curriculum.finished
+
+
+def test_sum_is_a_new_curriculum_at_its_start():
+    a, b = Curriculum(stage("a", Epochs(1))), Curriculum(stage("b", Epochs(1)))
+    a.end_epoch()
+    both = a + b
+    assert [one.name for one in both] == ["a", "b"]
+    assert both.stage.name == "a"
+    assert len(both) == 2
+
+
+def test_weights_over_the_stage_and_over_the_run():
+    ramp, whole = Linear(0.0, 1.0), Linear(0.0, 1.0, over="run")
+    curriculum = Curriculum(stage("a", Epochs(1), weight=whole), stage("b", Epochs(3), weight=ramp))
+    curriculum.steps_per_epoch = 4
+    seen = []
+    for _ in range(4):
+        for _ in range(4):
+            seen.append((curriculum.value(ramp), curriculum.value(whole)))
+            curriculum.advance()
+        curriculum.end_epoch()
+    assert [over_stage for over_stage, _ in seen[:5]] == [0.0, 0.25, 0.5, 0.75, 0.0]
+    assert [over_run for _, over_run in seen] == [pytest.approx(step / 16) for step in range(16)]
+    assert curriculum.value(whole) == 1.0
+
+
+def test_steps_per_epoch_are_learned_at_the_first_epochs_end():
+    curriculum = Curriculum(stage("a", Epochs(2), weight=Cosine(0.0, 1.0)))
+    for _ in range(5):
+        curriculum.advance()
+    curriculum.end_epoch()
+    assert curriculum.steps_per_epoch == 5
+
+
+def test_a_changing_weight_needs_a_length():
+    with pytest.raises(ConfigurationError, match=r"the weight of 'supervise/heatmap' changes.*Epochs\(100\)"):
+        stage("a", Plateau("AP", 3), weight=Linear(0, 1))
+    stage("a", Plateau("AP", 3) | Epochs(10), weight=Linear(0, 1))
+    with pytest.raises(ConfigurationError, match="learning rate"):
+        stage("a", Plateau("AP", 3), learning_rate=Linear(1e-3, 0))
+    with pytest.raises(ConfigurationError, match="same unit"):
+        Curriculum(stage("a", Epochs(2), weight=Linear(0, 1, over="run")), stage("b", Steps(10)))
+
+
+def test_a_metric_that_never_comes_is_an_error_at_the_first_evaluation():
+    curriculum = Curriculum(stage("a", Epochs(1)), stage("b", Plateau("val/AP", 3)))
+    with pytest.raises(ConfigurationError, match=r"stage 'b' waits for \['val/AP'\].*'val/accuracy'"):
+        curriculum.end_epoch({"val/accuracy": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Curriculum(), "at least one Stage"),
+        (lambda: Curriculum(stage("a", Epochs(1)), stage("a", Epochs(1))), "two stages named 'a'"),
+        (lambda: Stage("a", [], Epochs(1)), "needs a list"),
+        (lambda: stage("a", 10), "must be a condition"),
+        (lambda: stage("a", Epochs(1), weight=0.0), "nothing is learned"),
+        (lambda: stage("a", Epochs(1), optimizer="new"), "'keep' or 'fresh'"),
+        (lambda: stage("a", Epochs(1), freeze="stem"), "list of names"),
+        (lambda: stage("a", Epochs(1), warmup_steps=-1), "negative"),
+        (lambda: Stage("a", [Supervise("x", losses.mse), Supervise("x", losses.l1)], Epochs(1)), "two objectives"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, words):
+    with pytest.raises(ConfigurationError, match=words):
+        make()
+
+
+conditions = st.recursive(
+    st.one_of(
+        st.builds(Epochs, st.integers(1, 4)),
+        st.builds(Steps, st.integers(1, 12)),
+        st.builds(Plateau, st.just("AP"), st.integers(1, 3)),
+        st.builds(Reached, st.just("AP"), st.floats(0, 1)),
+    ),
+    lambda inner: st.one_of(
+        st.builds(lambda a, b: a | b, inner, inner), st.builds(lambda a, b: a & b, inner, inner)
+    ),
+    max_leaves=3,
+)
+events = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=30)
+
+
+@given(st.lists(conditions, min_size=1, max_size=4), events, st.integers(0, 30))
+def test_the_cursor_survives_saving_anywhere(conditions, events, cut):
+    straight = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
+    saved = copy.deepcopy(straight)
+    for position, event in enumerate(events):
+        if position == cut:
+            state = json.loads(json.dumps(saved.state_dict()))
+            saved = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
+            saved.load_state_dict(state)
+        for curriculum in (straight, saved):
+            if not curriculum.finished:
+                curriculum.advance() if event is None else curriculum.end_epoch({"AP": event})
+        assert straight.state_dict() == saved.state_dict()
+        assert straight.stage.name == saved.stage.name
+
+
+def test_another_curriculums_state_is_refused():
+    state = Curriculum(stage("a", Epochs(1))).state_dict()
+    with pytest.raises(CheckpointError, match=r"stages \['a'\].*\['b'\]"):
+        Curriculum(stage("b", Epochs(1))).load_state_dict(state)
+
+
+def test_repr_marks_the_active_stage():
+    curriculum = Curriculum(stage("a", Epochs(1)), stage("b", Epochs(1)))
+    curriculum.end_epoch()
+    assert "-> 2. b, until Epochs(count=1)" in repr(curriculum)
+    assert "0x" not in repr(curriculum)

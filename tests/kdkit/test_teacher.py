@@ -1,0 +1,129 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from kdkit import BatchError, ConfigurationError, EnsembleTeacher, ModuleTeacher
+
+
+def frozen_copy(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def assert_untouched(module: nn.Module, before: dict[str, torch.Tensor]) -> None:
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_is_frozen_whatever_calls_train(toy):
+    teacher = toy.primary()
+    before = frozen_copy(teacher.module)
+    batch = toy.batch()
+    first = teacher.targets(batch)["heatmap"]
+    teacher.module.train()
+    teacher.module[1].train()
+    nn.ModuleList([teacher.module]).train()
+    again = teacher.targets(batch)["heatmap"]
+    assert torch.equal(first, again)
+    assert_untouched(teacher.module, before)
+    assert not any(module.training for module in teacher.module.modules())
+    assert not any(parameter.requires_grad for parameter in teacher.module.parameters())
+
+
+def test_targets_have_no_gradient_but_may_meet_trainable_tensors(toy):
+    target = toy.primary().targets(toy.batch())["heatmap"]
+    assert not target.requires_grad
+    assert not target.is_inference()
+    weight = torch.ones((), requires_grad=True)
+    (target * weight).sum().backward()
+    assert weight.grad is not None
+
+
+def test_reads_its_inputs_in_order(toy):
+    teacher = toy.senior()
+    batch = toy.batch()
+    expected = teacher.module(batch["image"], batch["mask"])
+    assert torch.equal(teacher.targets(batch)["heatmap"], expected)
+
+
+def test_is_not_run_under_autocast(toy):
+    teacher = toy.primary()
+    batch = toy.batch()
+    expected = teacher.targets(batch)["heatmap"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(teacher.targets(batch)["heatmap"], expected)
+
+
+def test_dtype_casts_once_and_gives_float32(toy):
+    exact = toy.primary()
+    teacher = ModuleTeacher("t", copy.deepcopy(exact.module), "image", "heatmap", dtype=torch.bfloat16)
+    assert all(parameter.dtype == torch.bfloat16 for parameter in teacher.module.parameters())
+    target = teacher.targets(toy.batch())["heatmap"]
+    assert target.dtype == torch.float32
+    torch.testing.assert_close(target, exact.targets(toy.batch())["heatmap"], atol=0.05, rtol=0.05)
+
+
+class Several(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, image):
+        if self.kind == "mapping":
+            return {"heatmap": image, "feature": image * 2, "more": image}
+        return (image, image * 2)
+
+
+@pytest.mark.parametrize("kind", ["mapping", "tuple"])
+def test_names_several_outputs(toy, kind):
+    teacher = ModuleTeacher("t", Several(kind), "image", ("heatmap", "feature"))
+    targets = teacher.targets(toy.batch())
+    assert list(targets) == ["heatmap", "feature"]
+    assert torch.equal(targets["feature"], targets["heatmap"] * 2)
+
+
+def test_wrong_outputs_are_named(toy):
+    with pytest.raises(ConfigurationError, match=r"teacher 't' declares 1 output.*returned 2"):
+        ModuleTeacher("t", Several("tuple"), "image", "heatmap").targets(toy.batch())
+    with pytest.raises(ConfigurationError, match=r"\['depth'\].*'feature'"):
+        ModuleTeacher("t", Several("mapping"), "image", "depth").targets(toy.batch())
+
+
+def test_a_missing_field_is_named(toy):
+    batch = toy.batch()
+    del batch["mask"]
+    with pytest.raises(BatchError, match=r"teacher 'senior' reads the field 'mask', which the batch lacks"):
+        toy.senior().targets(batch)
+
+
+def test_ensemble_is_the_weighted_average(toy):
+    a, b = toy.primary(), toy.senior()
+    batch = toy.batch()
+    teacher = EnsembleTeacher("both", [a, b], weights=[3, 1])
+    expected = 0.75 * a.targets(batch)["heatmap"] + 0.25 * b.targets(batch)["heatmap"]
+    torch.testing.assert_close(teacher.targets(batch)["heatmap"], expected)
+    assert teacher.reads == ("image", "mask")
+    assert len(list(teacher.parameters())) == len(list(a.parameters())) + len(list(b.parameters()))
+
+
+def test_ensemble_of_one_is_the_one_and_weight_zero_is_not_run(toy):
+    batch = toy.batch()
+    del batch["mask"]
+    teacher = EnsembleTeacher("both", [toy.primary(), toy.senior()], weights=[1, 0])
+    assert torch.equal(teacher.targets(batch)["heatmap"], toy.primary().targets(batch)["heatmap"])
+
+
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, float("nan")]])
+def test_ensemble_weights_must_fit(toy, weights):
+    with pytest.raises(ConfigurationError, match="weight"):
+        EnsembleTeacher("both", [toy.primary(), toy.senior()], weights=weights)
+
+
+def test_ensemble_of_other_shapes_is_refused(toy):
+    wide = ModuleTeacher("wide", toy.network(maps=7), "image", "heatmap")
+    with pytest.raises(BatchError, match="only targets of one shape"):
+        EnsembleTeacher("both", [toy.primary(), wide]).targets(toy.batch())
+    other = ModuleTeacher("other", toy.network(), "image", "depth")
+    with pytest.raises(ConfigurationError, match="no output in common"):
+        EnsembleTeacher("both", [toy.primary(), other])

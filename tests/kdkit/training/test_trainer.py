@@ -1,0 +1,390 @@
+import json
+from functools import partial
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+
+from kdkit import (
+    Adaptor,
+    CheckpointError,
+    ConfigurationError,
+    Curriculum,
+    Distiller,
+    Epochs,
+    Linear,
+    NonFiniteLossError,
+    Plateau,
+    RunFolderError,
+    Stage,
+    Step,
+    Steps,
+    Student,
+    Supervise,
+    Trainer,
+    losses,
+)
+
+
+class Interrupted(Exception):
+    """Stands for a crash."""
+
+
+class Fragile:
+    """A loader that crashes when a given number of batches was read from it."""
+
+    def __init__(self, loader, crash_at: int) -> None:
+        self.loader, self.left, self.sampler = loader, crash_at, loader.sampler
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        for batch in self.loader:
+            if self.left == 0:
+                raise Interrupted
+            self.left -= 1
+            yield batch
+
+
+def evaluate(network) -> dict[str, float]:
+    assert not network.training
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        return {"val/error": float(network(torch.randn(2, 3, 8, 6, generator=generator)).square().mean())}
+
+
+def trainer(toy, out, *, loader=None, distiller=None, **options) -> Trainer:
+    torch.manual_seed(7)
+    defaults = {
+        "optimizer": partial(torch.optim.Adam, lr=1e-2),
+        "evaluate": evaluate,
+        "mode": "min",
+        "progress": False,
+        "cpu": True,
+    }
+    distiller = distiller or toy.distiller(learning_rate=Linear(1e-2, 1e-3), optimizer="fresh")
+    return Trainer(distiller, toy.loader() if loader is None else loader, out=out, **{**defaults, **options})
+
+
+def outcome(folder) -> tuple[dict, dict, list]:
+    last = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds")
+    return last["network"], last["optimizer"]["state"], lines
+
+
+def assert_same(one, other) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_same(left, right)
+    else:
+        assert one == other
+
+
+VARIANTS = {
+    "plain": {},
+    "steps": {"checkpoint_steps": 1},
+    "accumulate": {"checkpoint_steps": 1, "accumulate": 2},
+    "ema": {"checkpoint_steps": 2, "ema": 0.9, "clip_norm": 0.5},
+    "bf16": {"checkpoint_steps": 1, "precision": "bf16"},
+}
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("crash_at", [1, 2, 4, 7, 8, 11])
+def test_resumed_equals_never_stopped_to_the_bit(toy, tmp_path, options, crash_at):
+    """Twelve batches in four epochs and two stages, with dropout and BatchNorm."""
+    trainer(toy, tmp_path / "straight", **options).fit()
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path / "resumed", loader=Fragile(toy.loader(), crash_at), **options).fit()
+    torch.manual_seed(12345)
+    torch.rand(3)
+    trainer(toy, tmp_path / "resumed", **options).fit()
+    assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "resumed"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resume_is_exact_with_a_plain_shuffled_loader(toy, tmp_path, workers):
+    """Order and randomness from the global generators, which the run's checkpoint holds."""
+
+    def loader():
+        return DataLoader(toy.pictures(), batch_size=4, shuffle=True, num_workers=workers)
+
+    trainer(toy, tmp_path / "straight", loader=loader(), checkpoint_steps=1).fit()
+    crashing = Fragile(loader(), 5)
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path / "resumed", loader=crashing, checkpoint_steps=1).fit()
+    trainer(toy, tmp_path / "resumed", loader=loader(), checkpoint_steps=1).fit()
+    assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "resumed"))
+
+
+def test_a_wrong_resume_would_be_noticed(toy, tmp_path):
+    """The comparison itself can fail: another order of batches gives other weights."""
+    trainer(toy, tmp_path / "a").fit()
+    other = toy.loader()
+    other.sampler.seed = 4
+    trainer(toy, tmp_path / "b", loader=other).fit()
+    with pytest.raises(AssertionError):
+        assert_same(outcome(tmp_path / "a"), outcome(tmp_path / "b"))
+
+
+def test_a_stage_that_ends_inside_an_epoch_resumes_too(toy, tmp_path):
+    def distiller():
+        objectives = [Supervise("heatmap", losses.mse, weight=Linear(1.0, 0.5))]
+        return Distiller(
+            toy.student(),
+            Curriculum(Stage("a", objectives, Steps(4)), Stage("b", objectives, Steps(6), optimizer="fresh")),
+        )
+
+    options = {"checkpoint_steps": 1}
+    result = trainer(toy, tmp_path / "straight", distiller=distiller(), **options).fit()
+    assert result.steps == 10
+    for crash_at in (3, 4, 5, 9):
+        out = tmp_path / str(crash_at)
+        with pytest.raises(Interrupted):
+            loader = Fragile(toy.loader(), crash_at)
+            trainer(toy, out, loader=loader, distiller=distiller(), **options).fit()
+        trainer(toy, out, distiller=distiller(), **options).fit()
+        assert_same(outcome(tmp_path / "straight"), outcome(out))
+
+
+def test_the_students_file_loads_into_the_bare_network_with_plain_torch(toy, tmp_path):
+    distiller = toy.distiller()
+    student = Student(
+        distiller.student.module,
+        "image",
+        "heatmap",
+        adaptors={"wide": Adaptor("heatmap", torch.nn.Conv2d(5, 9, 1))},
+    )
+    distiller = Distiller(student, toy.curriculum())
+    result = trainer(toy, tmp_path, distiller=distiller, export="last").fit()
+    network = toy.network(width=4, seed=99)
+    network.load_state_dict(load_file(result.student), strict=True)
+    assert_same(dict(network.state_dict()), dict(student.module.state_dict()))
+    bare = toy.network(width=4, seed=98)
+    bare.load_state_dict(torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)["network"])
+    assert_same(dict(bare.state_dict()), dict(student.module.state_dict()))
+
+
+def test_best_and_last(toy, tmp_path):
+    errors = iter([0.5, 0.2, 0.4, 0.3])
+    result = trainer(toy, tmp_path, evaluate=lambda network: {"val/error": next(errors)}).fit()
+    assert result.best == 0.2
+    assert result.metrics == {"val/error": 0.3}
+    best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)
+    assert best["distiller"]["curriculum"]["epochs"] == 2
+    assert_same(load_file(result.student), dict(best["network"]))
+
+
+def test_ema_is_what_is_evaluated_and_exported(toy, tmp_path):
+    seen = []
+    instance = trainer(
+        toy,
+        tmp_path,
+        ema=0.5,
+        export="last",
+        evaluate=lambda network: seen.append(network[0].weight.clone()) or {"val/error": 1.0},
+    )
+    result = instance.fit()
+    exported = load_file(result.student)["0.weight"]
+    assert torch.equal(exported, seen[-1])
+    assert not torch.equal(exported, instance.distiller.student.module[0].weight)
+
+
+def test_ema_equals_its_definition(toy, tmp_path):
+    distiller = Distiller(toy.student(), Curriculum(Stage("a", [Supervise("heatmap", losses.mse)], Steps(3))))
+    weights = []
+    advance = distiller.advance
+
+    def watched():
+        weights.append(distiller.student.module[0].weight.detach().clone())
+        advance()
+
+    distiller.advance = watched
+    result = trainer(toy, tmp_path, distiller=distiller, ema=0.9, export="last").fit()
+    expected = weights[0]
+    for weight in weights[1:]:
+        expected = 0.9 * expected + 0.1 * weight
+    torch.testing.assert_close(load_file(result.student)["0.weight"], expected)
+
+
+def test_accumulation_equals_the_large_batch(toy, tmp_path):
+    """Without dropout and BatchNorm, whose results depend on the batch."""
+
+    def distiller():
+        torch.manual_seed(1)
+        student = Student(torch.nn.Conv2d(3, 5, 3, padding=1), "image", "heatmap")
+        stage = Stage("a", [Supervise("heatmap", losses.mse)], Epochs(2))
+        return Distiller(student, Curriculum(stage))
+
+    states = []
+    for name, batch_size, accumulate in (("small", 2, 4), ("large", 8, 1)):
+        loader = toy.loader(size=20, batch_size=batch_size)
+        options = {"optimizer": partial(torch.optim.SGD, lr=0.5), "accumulate": accumulate, "export": "last"}
+        result = trainer(toy, tmp_path / name, loader=loader, distiller=distiller(), **options).fit()
+        assert result.steps == 6
+        states.append(load_file(result.student))
+    for name, value in states[0].items():
+        torch.testing.assert_close(value, states[1][name])
+
+
+def test_learning_rate_follows_stage_and_warmup(toy, tmp_path):
+    objectives = [Supervise("heatmap", losses.mse)]
+    curriculum = Curriculum(
+        Stage("own", objectives, Steps(2)),
+        Stage("warm", objectives, Steps(4), learning_rate=1e-3, warmup_steps=2),
+        Stage("steps", objectives, Steps(4), learning_rate=Step(1e-3, {0.5: 1e-4})),
+    )
+    rates = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure=None):
+            rates.append([group["lr"] for group in self.param_groups])
+            return super().step(closure)
+
+    distiller = Distiller(toy.student(), curriculum)
+    groups = [
+        {"params": distiller.student.module[0].parameters(), "lr": 1e-2},
+        {"params": distiller.student.module[4].parameters(), "lr": 2e-2},
+    ]
+    trainer(toy, tmp_path, distiller=distiller, optimizer=Watched(groups)).fit()
+    first = [rate[0] for rate in rates]
+    assert first == pytest.approx([1e-2, 1e-2, 5e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-4, 1e-4])
+    assert all(rate[1] == pytest.approx(2 * rate[0]) for rate in rates)
+
+
+def test_fresh_optimizer_forgets_and_kept_one_does_not(toy, tmp_path):
+    for choice, steps in (("fresh", 3.0), ("keep", 6.0)):
+        toy.stages = (1, 1)
+        trainer(toy, tmp_path / choice, distiller=toy.distiller(optimizer=choice)).fit()
+        _, state, _ = outcome(tmp_path / choice)
+        assert float(state[0]["step"]) == steps
+
+
+def test_a_plateau_switches_the_stage(toy, tmp_path):
+    objectives = [Supervise("heatmap", losses.mse)]
+    curriculum = Curriculum(
+        Stage("a", objectives, Plateau("AP", patience=2) | Epochs(50)), Stage("b", objectives, Epochs(1))
+    )
+    scores = iter([0.1, 0.2, 0.2, 0.15, 0.3])
+    distiller = Distiller(toy.student(), curriculum)
+    trainer(toy, tmp_path, distiller=distiller, evaluate=lambda _: {"AP": next(scores)}).fit()
+    stages = [line["stage"] for line in outcome(tmp_path)[2]]
+    assert stages == ["a", "a", "a", "a", "b"]
+
+
+def test_evaluates_every_n_epochs_and_at_the_end(toy, tmp_path):
+    toy.stages = (2, 3)
+    trainer(toy, tmp_path, evaluate_every=2).fit()
+    lines = outcome(tmp_path)[2]
+    assert [line["epoch"] for line in lines if "val/error" in line] == [2, 4, 5]
+    assert all("loss/total" in line for line in lines)
+
+
+def test_nan_stops_with_term_and_samples_and_keeps_the_last_good_checkpoint(toy, tmp_path):
+    class Spoiled(type(toy.pictures())):
+        spoil = False
+
+        def __getitem__(self, key):
+            sample = super().__getitem__(key)
+            if key == (5, 1):  # the sample 5 in the second epoch
+                sample["heatmap"][0, 0, 0] = float("nan")
+                sample["visible"][:] = 1
+            return sample
+
+    loader = DataLoader(Spoiled(), 4, sampler=toy.loader().sampler)
+    instance = trainer(toy, tmp_path, loader=loader)
+    with pytest.raises(NonFiniteLossError, match=r"step [456] in supervise/heatmap, sample ids \[1005\]"):
+        instance.fit()
+    last = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
+    assert last["distiller"]["curriculum"]["epochs"] == 1
+    assert all(value.isfinite().all() for value in last["network"].values())
+
+
+def test_another_runs_folder_is_refused_and_left_alone(toy, tmp_path):
+    trainer(toy, tmp_path).fit()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=r"differs in trainer.*clip_norm"):
+        trainer(toy, tmp_path, clip_norm=1.0).fit()
+    with pytest.raises(RunFolderError, match="differs in config"):
+        trainer(toy, tmp_path, config={"seed": 1}).fit()
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        trainer(toy, tmp_path).fit(resume="never")
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_somebody_elses_files_are_refused(toy, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(RunFolderError, match=r"no readable config\.json"):
+        trainer(toy, tmp_path).fit()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match="is a file"):
+        trainer(toy, tmp_path / "file").fit()
+
+
+def test_a_finished_run_is_not_run_again(toy, tmp_path):
+    first = trainer(toy, tmp_path).fit()
+    again = trainer(toy, tmp_path, evaluate=lambda network: pytest.fail("evaluated again")).fit()
+    assert again == first
+
+
+def test_a_damaged_checkpoint_is_named(toy, tmp_path):
+    trainer(toy, tmp_path).fit()
+    last = tmp_path / "checkpoints" / "last.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        trainer(toy, tmp_path).fit()
+
+
+def test_pickled_code_in_a_checkpoint_is_not_executed(toy, tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    trainer(toy, tmp_path / "run").fit()
+    torch.save({"format": 1, "payload": Payload()}, tmp_path / "run" / "checkpoints" / "last.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        trainer(toy, tmp_path / "run").fit()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_tensorboard(toy, tmp_path):
+    trainer(toy, tmp_path, trackers=["tensorboard"], log_every=1).fit()
+    assert list(tmp_path.rglob("events.out.tfevents*"))
+
+
+def test_all_of_an_empty_or_misfit_setup_is_refused(toy, tmp_path):
+    plateau = Curriculum(Stage("a", [Supervise("heatmap", losses.mse)], Plateau("AP", 2)))
+    for options, words in [
+        ({"distiller": Distiller(toy.student(), plateau), "evaluate": None}, "waits for"),
+        ({"accumulate": 0}, "accumulate is 0"),
+        ({"ema": 1.5}, "ema is 1.5"),
+        ({"clip_norm": -1.0}, "clip_norm"),
+        ({"mode": "most"}, "mode 'most'"),
+        ({"loader": DataLoader(toy.pictures(3), 4, drop_last=True)}, "loader is empty"),
+        ({"trackers": "tensorboard"}, "list of names"),
+        ({"optimizer": partial(torch.optim.SGD, lr=0.0)}, "learning rate is 0"),
+    ]:
+        with pytest.raises(ConfigurationError, match=words):
+            trainer(toy, tmp_path, **options)
+    with pytest.raises(ConfigurationError, match="monitor"):
+        trainer(toy, tmp_path, monitor="val/AP").fit()
+    assert not (tmp_path / "student.safetensors").exists()
+
+
+def test_progress_shows_a_line_an_epoch(toy, tmp_path, capsys):
+    trainer(toy, tmp_path, progress=True).fit()
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 4
+    assert "stage 'senior'" in lines[-1]
+    assert "val/error" in lines[-1]
