@@ -1,0 +1,64 @@
+"""Pictures of people and their keypoints, as samples for training and evaluation.
+
+A data set needs annotations, pictures and a codec. Here the pictures come from a function; mostly one gives a
+folder.
+
+>>> import numpy as np
+>>> from kdkit_pose.codecs import MSRA
+>>> from kdkit_pose.data import Augment, CocoKeypoints, loader
+>>> person = {
+...     "id": 7, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 3000.0, "bbox": [20, 10, 60, 100],
+...     "keypoints": [50, 30, 2] + [0, 0, 0] * 16, "segmentation": [[25, 15, 75, 15, 75, 105, 25, 105]],
+... }
+>>> content = {
+...     "images": [{"id": 1, "width": 120, "height": 120}],
+...     "annotations": [person, {**person, "id": 8, "iscrowd": 1}],
+...     "categories": [{"id": 1, "name": "person"}],
+... }
+>>> def draw(entry):
+...     return np.zeros((entry["height"], entry["width"], 3), dtype=np.uint8)
+>>> people = CocoKeypoints(content, draw, codec=MSRA(), augment=Augment(), seed=0)
+>>> print(people.skipped)
+left out: crowd region: 1 (annotation 8)
+noted: nothing
+
+A sample is read by its index, or by (index, view): each view of a person is another random variation, and
+always the same one for the same seed, person and view.
+
+>>> sample = people[0, 3]
+>>> {name: list(value.shape) for name, value in sample.items() if value.ndim > 1}
+{'image': [3, 256, 192], 'mask': [1, 256, 192], 'heatmap': [17, 64, 48], 'keypoints': [17, 2]}
+>>> bool((sample["image"] == people[0, 3]["image"]).all())
+True
+
+A loader's view is the epoch:
+
+>>> batches = loader(people, batch_size=8, shuffle=True)
+>>> batches.sampler.set_epoch(2)
+>>> [batch["view"].tolist() for batch in batches]
+[[2]]
+"""
+
+from kdkit_pose.data.augment import Augment, Crop, Draw
+from kdkit_pose.data.coco import CocoKeypoints, Sample
+from kdkit_pose.data.images import PictureFolder, PictureSource
+from kdkit_pose.data.loading import loader
+from kdkit_pose.data.normalize import MEAN, STD, denormalize, normalize
+from kdkit_pose.data.skipped import Skipped, Tally
+
+__all__ = [
+    "MEAN",
+    "STD",
+    "Augment",
+    "CocoKeypoints",
+    "Crop",
+    "Draw",
+    "PictureFolder",
+    "PictureSource",
+    "Sample",
+    "Skipped",
+    "Tally",
+    "denormalize",
+    "loader",
+    "normalize",
+]

@@ -1,0 +1,174 @@
+"""COCO keypoint files: read, checked, and turned into arrays of the persons to train on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdkit.errors import DataError
+from kdkit_pose.data.masks import EncodedMask, encode_mask
+from kdkit_pose.data.people import Array, Person
+from kdkit_pose.data.pictures import Pictures
+from kdkit_pose.data.skipped import Skipped
+from kdkit_pose.geometry import clip_box
+from kdkit_pose.skeleton import Skeleton
+
+
+def read_json(path: str | Path) -> tuple[Any, str]:
+    """The content of a JSON file and the SHA-256 of its bytes.
+
+    Raises:
+        DataError: It cannot be read or is not JSON; file and position are named.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        return json.loads(raw), hashlib.sha256(raw).hexdigest()
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: no valid JSON at line {error.lineno}, column {error.colno} (character {error.pos} of "
+            f"{len(raw)}): {error.msg}; is the file complete?"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: no valid JSON, byte {error.start} is not UTF-8; is this another kind of file?"
+        ) from error
+
+
+def check_coco(content: Any, source: str, skeleton: Skeleton) -> None:
+    """Raise unless ``content`` is laid out like a COCO keypoint file for ``skeleton``.
+
+    Raises:
+        DataError: A part is missing, or the file's keypoints are others than the skeleton's.
+    """
+    found = content if isinstance(content, Mapping) else {}
+    missing = [key for key in ("images", "annotations", "categories") if not isinstance(found.get(key), list)]
+    if missing:
+        what = f"the keys {sorted(map(str, found))[:8]}" if found else f"a {type(content).__name__}"
+        raise DataError(f"{source}: not a COCO annotation file: expected lists under {missing}, found {what}")
+    for category in found["categories"]:
+        names = category.get("keypoints") if isinstance(category, Mapping) else None
+        if not names:
+            continue
+        # Names may be spelt in another way, but known names in another order would train the wrong joints.
+        reordered = set(names) == set(skeleton.keypoints) and tuple(names) != skeleton.keypoints
+        if len(names) != skeleton.num_keypoints or reordered:
+            raise DataError(
+                f"{source}: category {category.get('name')!r} has {len(names)} keypoints "
+                f"({', '.join(names[:3])}, ...), the skeleton {skeleton.name!r} has {skeleton.num_keypoints} "
+                f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, for instance "
+                "Skeleton.from_category(category)"
+            )
+
+
+def parse_persons(
+    content: Mapping[str, Any],
+    source: str,
+    skeleton: Skeleton,
+    pictures: Pictures,
+    report: Skipped,
+    *,
+    masks: bool,
+) -> list[Person]:
+    """The persons of a COCO keypoint file that the reference protocol trains on and scores.
+
+    Those with ``iscrowd`` 0, an area above 0, a box that is not empty once clipped to the picture, at least
+    one labelled keypoint inside of the picture, and a usable picture. Occluded keypoints (v = 1) count as
+    labelled.
+
+    Raises:
+        DataError: An annotation is malformed; it is named.
+    """
+    bodies = {c.get("id") for c in content["categories"] if isinstance(c, Mapping) and c.get("keypoints")}
+    persons: list[Person] = []
+    seen: set[int] = set()
+    for position, annotation in enumerate(content["annotations"]):
+        if not isinstance(annotation, Mapping):
+            raise DataError(f"{source}: annotation number {position} is a {type(annotation).__name__}, no object")
+        name = f"{source}: annotation {annotation.get('id', f'number {position}')}"
+        if bodies and "category_id" in annotation and annotation["category_id"] not in bodies:
+            report.left_out.add("annotation of another category", f"annotation {annotation.get('id')}")
+            continue
+        try:
+            person = _parse(annotation, skeleton.num_keypoints, pictures, report, masks=masks)
+            if annotation["id"] in seen:
+                raise DataError("another annotation has the same id")
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+        seen.add(annotation["id"])
+        if person is not None:
+            persons.append(person)
+    return persons
+
+
+def _parse(
+    annotation: Mapping[str, Any], num_keypoints: int, pictures: Pictures, report: Skipped, *, masks: bool
+) -> Person | None:
+    _require(annotation, num_keypoints)
+    name = f"annotation {annotation['id']}"
+    if annotation.get("iscrowd", 0):
+        report.left_out.add("crowd region", name)
+        return None
+    joints = _numbers(annotation["keypoints"], "keypoints", num_keypoints * 3).reshape(-1, 3)
+    box = _numbers(annotation["bbox"], "bbox", 4)
+    if not (joints[:, 2] > 0).any():
+        report.left_out.add("person without a labelled keypoint", name)
+        return None
+    if _numbers([annotation.get("area", box[2] * box[3])], "area", 1)[0] <= 0:
+        report.left_out.add("person without an area", name)
+        return None
+    entry = pictures.usable(annotation["image_id"], name, report)
+    if entry is None:
+        return None
+    width, height = entry["width"], entry["height"]
+    clipped = clip_box(box, width, height)
+    if clipped[2] <= 0 or clipped[3] <= 0:
+        report.left_out.add("empty box", name)
+        return None
+    x, y, visibility = joints.T
+    outside = (visibility > 0) & ~((x >= 0) & (x < width) & (y >= 0) & (y < height))
+    if outside.any():
+        report.noted.add("keypoint outside of its picture, taken as unlabelled", name, int(outside.sum()))
+    labelled = (visibility > 0) & ~outside
+    if not labelled.any():
+        report.left_out.add("person with all labelled keypoints outside of the picture", name)
+        return None
+    mask: EncodedMask | None = None
+    if masks:
+        mask = encode_mask(annotation.get("segmentation"), width, height)
+        if mask is None:
+            report.noted.add("person without a segmentation, given a mask of ones", name)
+    return Person(
+        id=annotation["id"],
+        image_id=annotation["image_id"],
+        box=clipped,
+        keypoints=np.where(labelled[:, None], joints[:, :2], 0.0),
+        labelled=labelled,
+        mask=mask,
+    )
+
+
+def _require(annotation: Mapping[str, Any], num_keypoints: int) -> None:
+    missing = [key for key in ("id", "image_id", "bbox", "keypoints") if key not in annotation]
+    if missing:
+        raise DataError(f"lacks {missing}; expected a COCO keypoint annotation")
+    for key in ("id", "image_id"):
+        if not isinstance(annotation[key], int):
+            raise DataError(f"its {key} must be an integer, found {annotation[key]!r}")
+
+
+def _numbers(values: Any, name: str, length: int) -> Array:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"its {name} must be numbers, found {str(values)[:60]}") from error
+    if array.shape != (length,):
+        raise DataError(f"its {name} must be {length} numbers, found an array of shape {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise DataError(f"its {name} must be finite numbers, found {array[~np.isfinite(array)][0]}")
+    return array

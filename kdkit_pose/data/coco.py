@@ -1,0 +1,226 @@
+"""Persons of a COCO keypoint file as training and evaluation samples."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from kdkit.errors import ConfigurationError, DataError
+from kdkit.sampling import sample_generator
+from kdkit_pose.codecs import Codec
+from kdkit_pose.data.annotations import check_coco, parse_persons, read_json
+from kdkit_pose.data.augment import Augment, Crop
+from kdkit_pose.data.boxes import parse_boxes
+from kdkit_pose.data.images import Picture, PictureFolder, PictureSource, read_picture
+from kdkit_pose.data.normalize import normalize
+from kdkit_pose.data.people import Array, People
+from kdkit_pose.data.pictures import Pictures
+from kdkit_pose.data.skipped import Skipped
+from kdkit_pose.geometry import apply_affine, compose_affine
+from kdkit_pose.skeleton import COCO, Skeleton
+
+Sample = dict[str, Tensor]
+
+
+class CocoKeypoints(Dataset[Sample]):
+    """The persons of a COCO keypoint file, each cut from its picture as the top-down protocol does.
+
+    Args:
+        annotations: The file, or its content.
+        images: The folder of the pictures, or a function from an entry of ``images`` to RGB uint8 [H, W, 3].
+        codec: The heatmap convention, which also gives the input's size and affine map.
+        augment: How the views of a person vary; not at all without it.
+        skeleton: Which keypoints the file holds.
+        seed: What the variations derive from, together with a person's id and the view.
+        boxes: A detector's boxes, a file or its content in COCO's result format, to be evaluated instead of
+            the ground truth's. Samples then have neither ``mask``, ``heatmap``, ``visible`` nor
+            ``keypoints``.
+        verify: Whether to look at each picture file now. Bad ones are left out and counted; otherwise they
+            raise when they are read.
+        masks: Whether samples have a ``mask``; by default they do, except with ``boxes``.
+        cache_images: Whether to keep decoded pictures in memory, in each worker: for small sets.
+
+    A sample is a dict of tensors:
+
+    ========  ==================  ==================================================================
+    image     [3, H, W] float32   RGB, ImageNet's mean and standard deviation taken out
+    mask      [1, H, W] float32   the same person's segmentation, in [0, 1]
+    heatmap   [K, h, w] float32   the codec's target
+    visible   [K] float32         the codec's weight, 0 or 1
+    keypoints [K, 2] float32      x and y in pixels of the input; (0, 0) where not labelled
+    id        int64               the annotation's id, or the place in ``boxes``
+    view      int64               the view the sample is of
+    image_id  int64               the picture's id
+    center    [2] float64         the middle of the crop, in pixels of the (unmirrored) picture
+    scale     [2] float64         the crop's width and height, in pixels of the picture
+    box_score float32             the detector's score; 1 for ground truth
+    ========  ==================  ==================================================================
+
+    It is read by an index, which means view 0, or by (index, view), as `kdkit.sampling.ViewSampler` yields
+    them. What it holds depends on (seed, id, view) alone, not on workers or order.
+
+    Attributes:
+        skipped: What was left out, and why.
+        image_ids: The pictures to be scored: all of the file's, but for those that were needed and cannot be
+            read.
+
+    Raises:
+        DataError: The annotations are no COCO keypoint file for the skeleton, an annotation is malformed, a
+            picture's name leads out of the folder, or no usable person is left.
+        ConfigurationError: ``boxes`` together with ``augment`` or ``masks``.
+    """
+
+    def __init__(
+        self,
+        annotations: str | Path | Mapping[str, Any],
+        images: str | Path | PictureSource,
+        *,
+        codec: Codec,
+        augment: Augment | None = None,
+        skeleton: Skeleton = COCO,
+        seed: int = 0,
+        boxes: str | Path | Sequence[Mapping[str, Any]] | None = None,
+        verify: bool = True,
+        masks: bool | None = None,
+        cache_images: bool = False,
+    ) -> None:
+        if boxes is not None and (augment is not None or masks):
+            raise ConfigurationError(
+                f"detector boxes have no keypoints and no masks, so {'masks' if masks else 'augment'} "
+                "cannot be used with them; leave it out, or leave out boxes to use the ground truth's"
+            )
+        self.codec, self.augment, self.skeleton, self.seed = codec, augment, skeleton, seed
+        self.has_targets = boxes is None
+        self.has_masks = boxes is None if masks is None else masks
+        self.skipped = Skipped()
+        self._source: Path | Mapping[str, Any]
+        self._source = annotations if isinstance(annotations, Mapping) else Path(annotations)
+        self._images = images if callable(images) else PictureFolder(Path(images))
+        content, self._digest = self._read_annotations()
+        name = "annotations" if isinstance(annotations, Mapping) else str(annotations)
+        check_coco(content, name, skeleton)
+        pictures = Pictures(content, name, self._images, verify=verify)
+        persons = (
+            parse_persons(content, name, skeleton, pictures, self.skipped, masks=self.has_masks)
+            if boxes is None
+            else parse_boxes(boxes, pictures, self.skipped)
+        )
+        if not persons:
+            raise DataError(f"{name}: no usable person\n{self.skipped}")
+        width, height = codec.input_size
+        self._people = People.pack(persons, aspect=width / height)
+        self.image_ids = tuple(sorted(pictures.entries.keys() - pictures.unusable))
+        self._entries = pictures.entries_of(self._people.image_ids.tolist())
+        self._cache: dict[int, Picture] | None = {} if cache_images else None
+
+    @property
+    def annotation_ids(self) -> tuple[int, ...]:
+        """The annotations' ids in the order of the samples; with ``boxes``, places in their list."""
+        return tuple(self._people.ids.tolist())
+
+    def coco_dict(self) -> Mapping[str, Any]:
+        """The annotations just as they were given, for pycocotools; read again, not kept in memory.
+
+        Raises:
+            DataError: The file is not the one it was when this data set was made.
+        """
+        content, digest = self._read_annotations()
+        if digest != self._digest:
+            raise DataError(f"{self._source}: the file has changed since it was first read; begin again with it")
+        return content
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of what the samples depend on: persons, boxes, keypoints, masks, pictures' sizes and
+        names, input geometry, skeleton, augmentation and seed. The pictures' content is not in it."""
+        parts = (
+            *(self._people.digest(), self.codec.name, self.codec.input_size, self.codec.heatmap_size),
+            *(self.codec.sigma, self.skeleton, self.augment, self.seed, self.has_targets, self.has_masks),
+            sorted((i, e.get("file_name"), e["width"], e["height"]) for i, e in self._entries.items()),
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        row, view = index if isinstance(index, tuple) else (index, 0)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"sample {row} of a data set of {len(self)}")
+        row %= len(self)
+        people, entry = self._people, self._entries[int(self._people.image_ids[row])]
+        crop = self._crop(row, view)
+        matrix = self._matrix(crop, entry["width"])
+        sample = {
+            "image": torch.from_numpy(self._image(entry, matrix)),
+            "id": torch.tensor(int(people.ids[row])),
+            "view": torch.tensor(int(view)),
+            "image_id": torch.tensor(int(people.image_ids[row])),
+            "center": torch.from_numpy(crop.center.copy()),
+            "scale": torch.from_numpy(crop.scale.copy()),
+            "box_score": torch.tensor(float(people.box_scores[row]), dtype=torch.float32),
+        }
+        if self.has_masks:
+            sample["mask"] = torch.from_numpy(people.masks.warp(row, matrix, self.codec.input_size))[None]
+        if self.has_targets:
+            sample |= self._targets(row, matrix, flip=crop.flip)
+        return sample
+
+    def __repr__(self) -> str:
+        boxes = "ground-truth" if self.has_targets else "detector"
+        return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self._entries)} pictures, codec={self.codec})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker started afresh reads its own pictures.
+        return self.__dict__ | {"_cache": None if self._cache is None else {}}
+
+    def _crop(self, row: int, view: int) -> Crop:
+        people = self._people
+        crop = Crop(people.centers[row], people.scales[row])
+        if self.augment is None:
+            return crop
+        draw = self.augment.draw(sample_generator(self.seed, int(people.ids[row]), view))
+        return self.augment.place(
+            crop, draw, people.keypoints[row], people.labelled[row], self.skeleton.upper_body
+        )
+
+    def _matrix(self, crop: Crop, width: int) -> Array:
+        """The one map [2, 3] from the picture to the input: for picture, mask and keypoints alike."""
+        if not crop.flip:
+            return self.codec.affine(crop.center, crop.scale, crop.rotation)
+        mirrored = np.array([width - 1 - crop.center[0], crop.center[1]])
+        return compose_affine(
+            self.codec.affine(mirrored, crop.scale, crop.rotation), [[-1, 0, width - 1], [0, 1, 0]]
+        )
+
+    def _image(self, entry: Mapping[str, Any], matrix: Array) -> np.ndarray[Any, np.dtype[np.float32]]:
+        picture = None if self._cache is None else self._cache.get(entry["id"])
+        if picture is None:
+            picture = read_picture(self._images, entry)
+            if self._cache is not None:
+                self._cache[entry["id"]] = picture
+        warped = cv2.warpAffine(picture, matrix, self.codec.input_size, flags=cv2.INTER_LINEAR)
+        return normalize(np.asarray(warped, dtype=np.uint8))
+
+    def _targets(self, row: int, matrix: Array, *, flip: bool) -> Sample:
+        keypoints, labelled = apply_affine(matrix, self._people.keypoints[row]), self._people.labelled[row]
+        if flip:
+            order = list(self.skeleton.flip_permutation)
+            keypoints, labelled = keypoints[order], labelled[order]
+        keypoints = np.where(labelled[:, None], keypoints, 0.0)
+        heatmap, visible = self.codec.encode(keypoints, labelled)
+        return {
+            "heatmap": torch.from_numpy(heatmap),
+            "visible": torch.from_numpy(visible),
+            "keypoints": torch.from_numpy(keypoints.astype(np.float32)),
+        }
+
+    def _read_annotations(self) -> tuple[Mapping[str, Any], str]:
+        if isinstance(self._source, Path):
+            return read_json(self._source)
+        return self._source, ""

@@ -1,0 +1,102 @@
+"""Pictures: where they come from, and what is checked about them."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kdkit.errors import DataError
+from kdkit_pose.data.integrity import Problem, find_problem
+
+Picture = npt.NDArray[np.uint8]
+PictureSource = Callable[[Mapping[str, Any]], Picture]
+"""From an entry of a COCO file's ``images`` to its picture, RGB uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Reads pictures by the ``file_name`` of their entry, from below the folder ``root``.
+
+    Any format OpenCV reads; greyscale and CMYK come out as RGB. The EXIF orientation is ignored, since COCO's
+    coordinates are those of the stored pixels.
+    """
+
+    root: Path
+
+    def path(self, entry: Mapping[str, Any]) -> Path:
+        """Where the picture of ``entry`` is.
+
+        Raises:
+            DataError: The name is missing, or leads out of the folder.
+        """
+        name = entry.get("file_name")
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise DataError(f"picture {entry.get('id')}: expected a 'file_name', found {name!r}")
+        # Read as a Windows path, "/" and "\\" both separate, and a drive counts: no system is led astray.
+        parsed = PureWindowsPath(name)
+        if parsed.anchor or ".." in parsed.parts:
+            raise DataError(
+                f"picture {entry.get('id')}: its file_name {name!r} leads out of the images folder "
+                f"{self.root}; expected a path inside of it"
+            )
+        return self.root / name
+
+    def problem(self, entry: Mapping[str, Any]) -> Problem | None:
+        """A cheap look at the file: is it there, of the declared size, and whole."""
+        path = self.path(entry)
+        try:
+            with path.open("rb") as file:
+                found = find_problem(file, entry["width"], entry["height"])
+        except FileNotFoundError:
+            return Problem("picture is missing", "there is no such file")
+        except OSError as error:
+            return Problem("picture is unreadable", error.strerror or str(error))
+        return found
+
+    def __call__(self, entry: Mapping[str, Any]) -> Picture:
+        """The picture, RGB uint8 [H, W, 3].
+
+        Raises:
+            DataError: The file is missing, truncated, of another size than declared, or no picture.
+        """
+        path = self.path(entry)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        found = find_problem(io.BytesIO(content), entry["width"], entry["height"])
+        if found is not None:
+            raise DataError(f"{path}: {found}")
+        return _decode(content, path)
+
+
+def read_picture(source: PictureSource, entry: Mapping[str, Any]) -> Picture:
+    """The picture of ``entry``, checked to be RGB uint8 of the declared size.
+
+    Raises:
+        DataError: It is not.
+    """
+    picture = source(entry)
+    expected = (entry["height"], entry["width"], 3)
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != expected:
+        found = f"{getattr(picture, 'dtype', type(picture))} {list(getattr(picture, 'shape', ()))}"
+        name = f"{entry.get('file_name', '')} (picture {entry['id']})".strip()
+        raise DataError(f"{name}: expected uint8 {list(expected)}, height and width as declared; found {found}")
+    return picture
+
+
+def _decode(content: bytes, path: Path) -> Picture:
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        # From memory, since imread fills what a damaged file lacks with grey where imdecode refuses it.
+        picture = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise DataError(f"{path}: cannot be decoded ({error})") from error
+    if picture is None:
+        raise DataError(f"{path}: cannot be decoded; it is damaged or no picture")
+    return np.asarray(picture, dtype=np.uint8)

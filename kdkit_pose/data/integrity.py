@@ -1,0 +1,79 @@
+"""Whether a picture file is whole, told from its first and last bytes, without decoding it."""
+
+import io
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+_TAIL = 64 * 1024
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a picture cannot be used: a short ``reason`` to count by, and the particulars."""
+
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+def find_problem(file: BinaryIO, width: int, height: int) -> Problem | None:
+    """What is wrong with the file of a picture of ``width`` by ``height`` pixels; None if nothing is found.
+
+    Reads a JPEG's header up to its pixels and looks for its end marker in the last 64 KiB; of a PNG, the
+    first and last chunk. Decoders fill what a truncated file lacks with grey, so it has to be noticed here.
+    Of other formats only emptiness is noticed.
+    """
+    start = file.read(24)
+    if not start:
+        return Problem("picture is empty", "the file has 0 bytes")
+    if start.startswith(b"\xff\xd8"):
+        size, whole = _inspect_jpeg(file)
+    elif start.startswith(_PNG) or _PNG.startswith(start):
+        size, whole = _inspect_png(file, start)
+    else:
+        return None
+    if size is not None and size != (width, height):
+        return Problem(
+            "picture of another size",
+            f"the annotations say {width}x{height}, the file holds {size[0]}x{size[1]} pixels as stored",
+        )
+    return None if whole else Problem("picture is truncated", "its end is missing; copy or download it again")
+
+
+def _inspect_jpeg(file: BinaryIO) -> tuple[tuple[int, int] | None, bool]:
+    # Segments are walked, not searched for: an embedded thumbnail has a size and an end marker too.
+    size = None
+    file.seek(2)
+    while True:
+        lead, marker = file.read(1), file.read(1)
+        while marker == b"\xff":
+            marker = file.read(1)
+        if lead != b"\xff" or not marker:
+            return size, False
+        code, length = marker[0], int.from_bytes(file.read(2), "big")
+        if length < 2:
+            return size, False
+        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
+            frame = file.read(length - 2)
+            size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+        else:
+            file.seek(length - 2, os.SEEK_CUR)
+        if code == 0xDA:
+            return size, b"\xff\xd9" in _tail(file)
+
+
+def _inspect_png(file: BinaryIO, start: bytes) -> tuple[tuple[int, int] | None, bool]:
+    size = (int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")) if len(start) == 24 else None
+    return size, b"IEND\xaeB`\x82" in _tail(file)
+
+
+def _tail(file: BinaryIO) -> bytes:
+    """The end of the file, but nothing before the present position."""
+    position = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(position, end - _TAIL))
+    return file.read()

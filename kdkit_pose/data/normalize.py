@@ -1,0 +1,28 @@
+"""From a picture's bytes to what networks trained on ImageNet expect."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+MEAN = (0.485, 0.456, 0.406)
+"""ImageNet's mean of red, green and blue, of values in [0, 1]."""
+STD = (0.229, 0.224, 0.225)
+"""ImageNet's standard deviation of red, green and blue."""
+
+# A byte has 256 values: a look-up is scale, shift and conversion in one pass.
+_TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(MEAN, STD, strict=True)]
+
+
+def normalize(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """RGB uint8 [H, W, 3] to float32 [3, H, W]: (value / 255 - mean) / std."""
+    height, width, _ = picture.shape
+    result = np.empty((3, height, width), dtype=np.float32)
+    for plane, channel, table in zip(result, cv2.split(picture), _TABLES, strict=True):
+        cv2.LUT(channel, table, dst=plane)
+    return result
+
+
+def denormalize(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The inverse of `normalize`, to show a network's input: float32 [3, H, W] to RGB uint8 [H, W, 3]."""
+    values = image.transpose(1, 2, 0) * np.array(STD, dtype=np.float32) + np.array(MEAN, dtype=np.float32)
+    return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)

@@ -1,0 +1,84 @@
+"""COCO ground truth as pycocotools wants it, checked before it gets there."""
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pycocotools.coco import COCO as CocoDataset
+
+from kdkit.errors import DataError
+from kdkit_pose.skeleton import Skeleton
+
+Annotations: TypeAlias = str | Path | Mapping[str, Any] | CocoDataset
+_NEEDED = ("id", "image_id", "category_id", "keypoints", "bbox", "area")
+
+
+def read_json(path: str | Path, what: str) -> Any:
+    """The content of the JSON file ``path``, called ``what`` in errors.
+
+    Raises:
+        DataError: The file is missing, unreadable, or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{what} {path} cannot be read: {error.strerror}; check the path") from error
+    except ValueError as error:
+        raise DataError(
+            f"{what} {path} is not whole JSON ({error}); was its writing or download cut short? Make it anew"
+        ) from error
+
+
+def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDataset:
+    """COCO keypoint ground truth from a file, its content, or a loaded data set, which is left as it is.
+
+    Raises:
+        DataError: It cannot be read, or is not keypoint ground truth of the skeleton.
+    """
+    if isinstance(annotations, str | Path):
+        source = str(annotations)
+        content = read_json(annotations, "annotation file")
+    else:
+        source = "the annotations given"
+        content = annotations.dataset if isinstance(annotations, CocoDataset) else annotations
+    for field in ("images", "annotations", "categories"):
+        if not isinstance(content, Mapping) or not isinstance(content.get(field), list):
+            raise DataError(
+                f"{source}: no list of {field!r}; expected COCO keypoint ground truth, like "
+                "person_keypoints_val2017.json"
+            )
+    for annotation in content["annotations"]:
+        _check(annotation, source, skeleton)
+    # The evaluation writes into the annotations: copies spare the caller's.
+    copies = [
+        {"num_keypoints": sum(v > 0 for v in annotation["keypoints"][2::3]), **annotation}
+        for annotation in content["annotations"]
+    ]
+    return indexed({**content, "annotations": copies})
+
+
+def indexed(content: dict[str, Any]) -> CocoDataset:
+    """The pycocotools data set of ``content``, made without its remarks on the standard output."""
+    dataset = CocoDataset()
+    dataset.dataset = content
+    with contextlib.redirect_stdout(io.StringIO()):
+        dataset.createIndex()
+    return dataset
+
+
+def _check(annotation: Mapping[str, Any], source: str, skeleton: Skeleton) -> None:
+    missing = [field for field in _NEEDED if field not in annotation]
+    if missing:
+        raise DataError(
+            f"{source}: annotation {annotation.get('id')} has no {missing[0]!r}; expected keypoint "
+            f"ground truth with {', '.join(_NEEDED)}"
+        )
+    found, expected = len(annotation["keypoints"]), 3 * skeleton.num_keypoints
+    if found != expected:
+        raise DataError(
+            f"{source}: annotation {annotation['id']} has {found} keypoint numbers, {expected} are needed for the "
+            f"{skeleton.num_keypoints} keypoints of skeleton {skeleton.name!r}; give this data set's skeleton"
+        )

@@ -1,0 +1,79 @@
+"""The whole evaluation of a network as one callable, for a trainer to call after an epoch."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdkit_pose.codecs import Codec
+from kdkit_pose.evaluation.annotations import Annotations, load_annotations
+from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
+from kdkit_pose.evaluation.nms import oks_nms
+from kdkit_pose.evaluation.predict import Result, predict
+from kdkit_pose.skeleton import COCO, Skeleton
+
+
+class Evaluator:
+    """Predicts, drops near duplicates and scores: ``evaluator(module)`` gives ``{"val/AP": 0.7, ...}``.
+
+    Args:
+        loader: Gives the same batches whenever it is gone through; see :func:`predict`.
+        annotations: The ground truth of all pictures that the loader shows; read once, here.
+        codec: The convention that the network was trained with.
+        skeleton: The keypoints of data set and network.
+        flip: Average with the mirrored input's maps.
+        boxes: Where the loader's boxes come from.
+        prefix: Put before each metric's name.
+        device: Where to run; by default where the network is.
+
+    Raises:
+        DataError: The annotations cannot be used.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Mapping[str, Any]],
+        annotations: Annotations,
+        codec: Codec,
+        *,
+        skeleton: Skeleton = COCO,
+        flip: bool = True,
+        boxes: Boxes = "ground truth",
+        prefix: str = "val/",
+        device: torch.device | str | None = None,
+    ) -> None:
+        self._loader = loader
+        self._annotations = load_annotations(annotations, skeleton)
+        self._codec = codec
+        self._skeleton = skeleton
+        self._flip = flip
+        self._boxes: Boxes = boxes
+        self._prefix = prefix
+        self._device = device
+
+    def __call__(self, module: nn.Module) -> dict[str, float]:
+        """The metrics of ``module``, fractions by prefixed name; those that are undefined are left out."""
+        metrics = self.metrics(module)
+        return {self._prefix + name: value for name, value in metrics.items() if isinstance(value, float)}
+
+    def metrics(self, module: nn.Module) -> Metrics:
+        """The metrics of ``module`` as :func:`coco_metrics` gives them, with the boxes' source."""
+        return self.score(self.results(module))
+
+    def results(self, module: nn.Module) -> list[Result]:
+        """The COCO results of ``module`` without near duplicates: what is scored and can be written."""
+        found = predict(
+            module, self._loader, self._codec, skeleton=self._skeleton, flip=self._flip, device=self._device
+        )
+        return oks_nms(found, self._skeleton.sigmas)
+
+    def score(self, results: list[Result]) -> Metrics:
+        """The metrics of ``results``, so that one run of the network can be both scored and written."""
+        return coco_metrics(self._annotations, results, skeleton=self._skeleton, boxes=self._boxes)
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluator({len(self._annotations.imgs)} images, {self._codec!r}, "
+            f"skeleton={self._skeleton.name!r}, flip={self._flip}, boxes={self._boxes!r})"
+        )

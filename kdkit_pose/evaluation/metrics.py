@@ -1,0 +1,114 @@
+"""COCO's keypoint metrics."""
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
+
+from kdkit.errors import ConfigurationError
+from kdkit_pose.evaluation.annotations import Annotations, indexed, load_annotations
+from kdkit_pose.evaluation.results import check_results, read_results
+from kdkit_pose.skeleton import COCO, Skeleton
+
+Boxes = Literal["ground truth", "detector"]
+
+
+class Metrics(TypedDict):
+    """Average precision and recall in 0..1, and where the persons' boxes came from.
+
+    ``AP`` and ``AR`` are means over the OKS thresholds 0.50 to 0.95, ``AP50`` is at 0.5, ``APM`` of medium
+    and ``APL`` of large persons. A figure is None (null in JSON) where the ground truth has no person that it
+    could be of.
+    """
+
+    AP: float | None
+    AP50: float | None
+    AP75: float | None
+    APM: float | None
+    APL: float | None
+    AR: float | None
+    AR50: float | None
+    AR75: float | None
+    ARM: float | None
+    ARL: float | None
+    boxes: Boxes
+
+
+def coco_metrics(
+    annotations: Annotations,
+    results: Sequence[Mapping[str, Any]] | str | Path,
+    *,
+    skeleton: Skeleton = COCO,
+    boxes: Boxes,
+) -> Metrics:
+    """Score keypoint results against their ground truth, with pycocotools.
+
+    Args:
+        annotations: A COCO keypoint file, its content, or a loaded pycocotools data set. All its images
+            count: those without a result cost recall.
+        results: Dictionaries of ``image_id``, ``category_id``, ``keypoints`` (x, y in pixels of the picture,
+            score) and ``score``, or a results file. None at all is a score of 0.
+        skeleton: Gives the OKS sigmas.
+        boxes: Where the boxes of the top-down crops came from; passed on, for an AP says little without it.
+
+    Raises:
+        DataError: A file cannot be read, or results do not fit the ground truth.
+        ConfigurationError: ``boxes`` is neither of the two.
+    """
+    if boxes not in ("ground truth", "detector"):
+        raise ConfigurationError(f"boxes must be 'ground truth' or 'detector', found {boxes!r}")
+    truth = load_annotations(annotations, skeleton)
+    if isinstance(results, str | Path):
+        source = f"results file {results}"
+        results = read_results(results)
+    else:
+        source = "the results given"
+    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
+    found = indexed(
+        {
+            "images": truth.dataset["images"],
+            "categories": truth.dataset["categories"],
+            "annotations": [_as_annotation(index, result) for index, result in enumerate(results, start=1)],
+        }
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    # COCOeval's way to say that there was nothing to find is -1, which as a number would only mislead.
+    figures = [float(value) if value >= 0 else None for value in evaluation.stats]
+    ap, ap50, ap75, apm, apl, ar, ar50, ar75, arm, arl = figures
+    return Metrics(
+        AP=ap,
+        AP50=ap50,
+        AP75=ap75,
+        APM=apm,
+        APL=apl,
+        AR=ar,
+        AR50=ar50,
+        AR75=ar75,
+        ARM=arm,
+        ARL=arl,
+        boxes=boxes,
+    )
+
+
+def _as_annotation(index: int, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What pycocotools' ``loadRes`` makes of a result; that itself cannot load an empty list."""
+    x, y = result["keypoints"][0::3], result["keypoints"][1::3]
+    width, height = max(x) - min(x), max(y) - min(y)
+    return {
+        "id": index,
+        "image_id": result["image_id"],
+        "category_id": result["category_id"],
+        "keypoints": list(result["keypoints"]),
+        "score": result["score"],
+        "bbox": [min(x), min(y), width, height],
+        "area": width * height,
+    }

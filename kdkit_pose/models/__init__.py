@@ -1,0 +1,67 @@
+"""Pose networks and their checkpoint files.
+
+A network is built by its name. It maps images [B,3,H,W], sides in multiples of 32 pixels, to heatmaps at a
+quarter of the resolution:
+
+>>> import torch
+>>> from kdkit_pose import models
+>>> models.names()
+('hrnet_w16', 'hrnet_w18', 'hrnet_w32', 'hrnet_w48', 'hrnet_w16_small', 'hrnet_w8_small')
+>>> student = models.create("hrnet_w8_small").eval()
+>>> image = torch.rand(1, 3, 128, 96)
+>>> student(image).shape
+torch.Size([1, 17, 32, 24])
+
+Features to distil from are returned, not hooked:
+
+>>> outputs = models.create("hrnet_w8_small", features=("stage3",))(image)
+>>> {name: list(output.shape) for name, output in outputs.items()}
+{'heatmap': [1, 17, 32, 24], 'stage3': [1, 8, 32, 24]}
+
+A saved network carries its description, so that `load` needs no name:
+
+>>> import tempfile, pathlib
+>>> folder = pathlib.Path(tempfile.mkdtemp())
+>>> models.save(student, folder / "student.safetensors", codec="UDP")
+>>> models.read_metadata(folder / "student.safetensors")["codec"]
+'UDP'
+>>> torch.equal(models.load(folder / "student.safetensors").eval()(image), student(image))
+True
+
+A senior teacher also reads the person's mask. With an RGB network's weights it starts equal to that network:
+
+>>> senior = models.create("hrnet_w8_small", mask_fusion="concat").eval()
+>>> report = models.load_checkpoint(senior, folder / "student.safetensors")
+>>> report.format, report.fresh
+('kdkit safetensors', ('conv1.weight[:, 3:] (zero)',))
+>>> senior.inputs
+('image', 'mask')
+>>> torch.allclose(senior(image, torch.rand(1, 1, 128, 96)), student(image), atol=1e-6)
+True
+
+`load_checkpoint`, and `create(..., checkpoint=path)`, also take the official repository's files and mmpose's.
+"""
+
+from kdkit_pose.models.checkpoint import LoadReport, load_checkpoint
+from kdkit_pose.models.checkpoint_files import read_metadata
+from kdkit_pose.models.create import create, names
+from kdkit_pose.models.description import describe
+from kdkit_pose.models.hrnet import PoseHRNet
+from kdkit_pose.models.hrnet_config import HRNetConfig
+from kdkit_pose.models.mask_fusion import MaskFusion, create_fusion
+from kdkit_pose.models.saving import load, save
+
+__all__ = [
+    "HRNetConfig",
+    "LoadReport",
+    "MaskFusion",
+    "PoseHRNet",
+    "create",
+    "create_fusion",
+    "describe",
+    "load",
+    "load_checkpoint",
+    "names",
+    "read_metadata",
+    "save",
+]

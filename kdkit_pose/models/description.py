@@ -1,0 +1,36 @@
+"""What must be known of a network to build it again."""
+
+from torch import nn
+
+from kdkit.errors import ConfigurationError
+from kdkit_pose.models.hrnet import PoseHRNet
+
+
+def describe(model: nn.Module) -> dict[str, str]:
+    """Return the metadata from which `load` rebuilds the network; the header of its safetensors files.
+
+    Features that `forward` returns beside the heatmaps are the caller's choice and left out.
+
+    Raises:
+        ConfigurationError: The module was not built by `create`.
+
+    >>> from kdkit_pose import models
+    >>> models.describe(models.create("hrnet_w8_small"))
+    {'model': 'hrnet_w8_small', 'num_keypoints': '17', 'mask_fusion': 'none'}
+    """
+    network = as_pose_network(model)
+    return {
+        "model": network.name,
+        "num_keypoints": str(network.num_keypoints),
+        "mask_fusion": str(network.mask_fusion.name),
+    }
+
+
+def as_pose_network(model: nn.Module) -> PoseHRNet:
+    """Return the module typed as what `create` builds, or raise a ConfigurationError."""
+    if isinstance(model, PoseHRNet):
+        return model
+    raise ConfigurationError(
+        f"the module is a {type(model).__name__}, but a network from models.create is needed; of a compiled"
+        " or distributed one, give the network inside it"
+    )

@@ -1,0 +1,158 @@
+"""HRNet for heatmaps: timm's blocks, the official repository's parameter names, and perhaps a mask."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from timm.models.hrnet import HighResolutionNet
+from torch import Tensor, nn
+
+from kdkit.errors import BatchError, ConfigurationError
+from kdkit_pose.models.hrnet_config import HRNetConfig
+from kdkit_pose.models.mask_fusion import check_mask, create_fusion
+
+FEATURES = ("stage2", "stage3", "stage4")
+STRIDE = 4  # of the heatmaps, in pixels of the input
+COARSEST_STRIDE = 32  # of the fourth branch; other sizes would not line up where branches are summed
+
+
+class PoseHRNet(HighResolutionNet):
+    """HRNet with a 1x1 convolution to heatmaps on its highest-resolution branch.
+
+    Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019. The names
+    in the state dict are the official repository's (leoxiaobin/deep-high-resolution-net.pytorch), one for one;
+    a mask fusion adds its own under `mask_fusion.`, or a fourth input channel to `conv1.weight`.
+
+    Args:
+        name: The name the network was created by, kept for its checkpoints.
+        config: Widths and depths.
+        num_keypoints: Number of heatmaps K, at least 1.
+        mask_fusion: `none`, `concat`, `multiply` or `add`.
+        features: Any of `stage2`, `stage3`, `stage4`: what `forward` returns beside the heatmaps.
+
+    Attributes:
+        inputs: What `forward` takes, in order: `("image",)` or `("image", "mask")`.
+
+    Raises:
+        ConfigurationError: An unknown fusion or feature, or fewer than one keypoint.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: HRNetConfig,
+        num_keypoints: int,
+        mask_fusion: str = "none",
+        features: Sequence[str] = (),
+    ) -> None:
+        for feature in features:
+            if feature not in FEATURES:
+                raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(FEATURES)}")
+        if num_keypoints < 1:
+            raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
+        fusion = create_fusion(mask_fusion, config.stem_channels)
+        super().__init__(config.for_timm(), head="")
+        self.name = name
+        self.config = config
+        self.num_keypoints = num_keypoints
+        self.features = tuple(features)
+        self.inputs = ("image", "mask") if fusion.reads_mask else ("image",)
+        if config.stem_channels != 64:
+            self._resize_stem(config)
+        self.final_layer = nn.Conv2d(config.width, num_keypoints, kernel_size=1)
+        self._drop_unread_outputs()
+        self._initialise()
+        fusion.widen(self.conv1)
+        self.mask_fusion = fusion
+
+    def _resize_stem(self, config: HRNetConfig) -> None:
+        """Rebuild what timm fixes at 64 channels: the second stem convolution and the input of stage 1."""
+        channels = config.stem_channels
+        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        block = type(self.layer1[0])
+        make_layer: Any = self._make_layer  # untyped in timm
+        self.layer1 = make_layer(block, channels, config.first_stage_channels, config.first_stage_blocks)
+
+    def _drop_unread_outputs(self) -> None:
+        """Keep only stage 4's highest-resolution output, as the official pose network does.
+
+        Fuse layers that nothing reads would be parameters without a gradient, which DistributedDataParallel
+        refuses.
+        """
+        last: Any = self.stage4[-1]
+        last.fuse_layers = last.fuse_layers[:1]
+        last.multi_scale_output = False
+
+    def _initialise(self) -> None:
+        """Initialise as timm does (He et al., 2015), and the head so small that the first heatmaps are about 0.
+
+        The official code draws all kernels from a normal distribution of deviation 0.001, which starts slower.
+        """
+        self.init_weights()
+        nn.init.normal_(self.final_layer.weight, std=0.001)
+        nn.init.zeros_(self.final_layer.bias)
+
+    def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | dict[str, Tensor]:
+        """Predict heatmaps.
+
+        Args:
+            image: [B,3,H,W], RGB, normalised by ImageNet's mean and standard deviation; H and W in pixels,
+                multiples of 32.
+            mask: [B,1,H,W] in [0, 1], the person's segmentation aligned with the image; only for a network
+                with a mask fusion, and then needed.
+
+        Returns:
+            Heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap` and of each named
+            stage's highest-resolution branch, [B,width,H/4,W/4].
+
+        Raises:
+            BatchError: A size that is not a multiple of 32; a mask too many, missing, or of the wrong shape.
+        """
+        if image.shape[-1] % COARSEST_STRIDE or image.shape[-2] % COARSEST_STRIDE:
+            raise BatchError(
+                f"the image is {image.shape[-2]} x {image.shape[-1]} (height x width) pixels; {self.name}"
+                f" needs both to be multiples of {COARSEST_STRIDE}"
+            )
+        stages = self._stages(self._stem(image, mask))
+        heatmap: Tensor = self.final_layer(stages["stage4"])
+        if not self.features:
+            return heatmap
+        return {"heatmap": heatmap} | {feature: stages[feature] for feature in self.features}
+
+    def _stem(self, image: Tensor, mask: Tensor | None) -> Tensor:
+        if not self.mask_fusion.reads_mask:
+            if mask is not None:
+                raise BatchError(f"{self.name} was built without a mask fusion, but was given a mask")
+            return self._convolve(image)
+        if mask is None:
+            raise BatchError(
+                f"{self.name} with mask fusion {self.mask_fusion.name!r} reads a mask, but none was given"
+            )
+        check_mask(image, mask)
+        mask = mask.to(image.dtype)
+        features: Tensor = self._convolve(self.mask_fusion.fuse_image(image, mask))
+        fused: Tensor = self.mask_fusion.fuse_features(features, mask)
+        return fused
+
+    def _convolve(self, image: Tensor) -> Tensor:
+        half = self.act1(self.bn1(self.conv1(image)))
+        quarter: Tensor = self.act2(self.bn2(self.conv2(half)))
+        return quarter
+
+    def _stages(self, stem: Tensor) -> dict[str, Tensor]:
+        """Return the highest-resolution branch of stages 2, 3 and 4, by the stage's name."""
+        first = self.layer1(stem)
+        branches = self.stage2([transition(first) for transition in self.transition1])
+        highest = {"stage2": branches[0]}
+        for stage, transition in (("stage3", self.transition2), ("stage4", self.transition3)):
+            branches = getattr(self, stage)(_add_branch(transition, branches))
+            highest[stage] = branches[0]
+        return highest
+
+
+def _add_branch(transition: nn.ModuleList, branches: list[Tensor]) -> list[Tensor]:
+    """Return the branches and one more, of half the resolution of the last."""
+    return [
+        branches[index] if isinstance(layer, nn.Identity) else layer(branches[-1])
+        for index, layer in enumerate(transition)
+    ]

@@ -1,0 +1,70 @@
+"""A codec as a description: checked when made, comparable, and able to travel in a file's header."""
+
+import numpy as np
+import pytest
+
+from kdkit.errors import ConfigurationError
+from kdkit_pose import codecs
+from kdkit_pose.geometry import crop_affine
+
+
+@pytest.mark.parametrize("name", codecs.names())
+@pytest.mark.parametrize("decoder", ["peak", "centroid"])
+def test_metadata_makes_the_same_codec(name, decoder):
+    codec = codecs.create(name, (288, 384), 3.1, decoder)
+    metadata = codec.to_metadata()
+    assert all(isinstance(value, str) for value in metadata.values())
+    assert codecs.from_metadata({**metadata, "model": "hrnet_w32"}) == codec
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"codec": "udp9"}, "udp9"),
+        ({"codec_input_size": "192"}, "192"),
+        ({"codec_sigma": "wide"}, "wide"),
+        ({"codec_decoder": "best"}, "best"),
+        ({"codec": None}, "codec missing"),
+    ],
+)
+def test_unreadable_metadata_says_what_is_wrong(change, match):
+    metadata = {**codecs.MSRA().to_metadata(), **change}
+    with pytest.raises(ConfigurationError, match=match):
+        codecs.from_metadata({key: value for key, value in metadata.items() if value is not None})
+
+
+@pytest.mark.parametrize("codec", [codecs.MSRA, codecs.DARK])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"input_size": (190, 256)},
+        {"input_size": (0, 256)},
+        {"input_size": (-192, 256)},
+        {"input_size": (192,)},
+        {"input_size": (192.5, 256)},
+        {"sigma": 0},
+        {"sigma": float("nan")},
+        {"decoder": "argmax"},
+    ],
+)
+def test_impossible_arguments_are_refused(codec, arguments):
+    with pytest.raises(ConfigurationError, match=codec.name):
+        codec(**arguments)
+
+
+def test_lists_are_taken_as_json_gives_them():
+    codec = codecs.MSRA(input_size=[96, 128])
+    assert codec == codecs.MSRA(input_size=(96, 128))
+    assert hash(codec) == hash(codecs.MSRA(input_size=(96, 128)))
+    assert codec.heatmap_size == (24, 32)
+
+
+def test_affine_is_the_crop_of_the_input_size():
+    arguments = ((50.0, 60.0), (75.0, 100.0))
+    found = codecs.DARK(input_size=(96, 128)).affine(*arguments, rotation=30)
+    assert np.array_equal(found, crop_affine(*arguments, (96, 128), 30))
+
+
+@pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17), (0.5, 3), (2.5, 15)])
+def test_dark_smooths_by_the_published_kernels(sigma, kernel):
+    assert codecs.DARK(sigma=sigma).blur_kernel == kernel

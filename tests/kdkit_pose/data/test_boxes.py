@@ -1,0 +1,67 @@
+"""Detector boxes: samples for evaluation, without what only ground truth has."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kdkit.errors import ConfigurationError, DataError
+from kdkit_pose.codecs import MSRA
+from kdkit_pose.data import Augment, CocoKeypoints, loader
+from kdkit_pose.geometry import box_to_center_scale
+
+BOX = {"image_id": 3, "category_id": 1, "bbox": [130.0, 20.0, 180.0, 320.0], "score": 0.75}
+
+
+def test_samples_have_what_evaluation_needs(content: Any, draw: Any, tmp_path: Path) -> None:
+    boxes = [BOX | {"category_id": 2}, BOX, BOX | {"bbox": [-10, 5, 50, 60], "score": 0.5}]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    for given in (boxes, tmp_path / "boxes.json"):
+        dataset = CocoKeypoints(content(), draw, codec=MSRA(), boxes=given)
+        (batch,) = loader(dataset, batch_size=8)
+        assert set(batch) == {"image", "id", "view", "image_id", "center", "scale", "box_score"}
+        assert batch["id"].tolist() == [1, 2]
+        assert batch["box_score"].tolist() == [0.75, 0.5]
+        # As in the reference, a detector's box is not clipped to the picture.
+        center, scale = box_to_center_scale([-10, 5, 50, 60], 0.75)
+        np.testing.assert_array_equal(batch["center"][1], center)
+        np.testing.assert_array_equal(batch["scale"][1], scale)
+        assert dataset.skipped.left_out.counts == {"detection of another category": 1}
+
+
+def test_unusable_boxes_and_unboxed_pictures_are_counted(content: Any, draw: Any) -> None:
+    data = content()
+    data["images"].append(data["images"][0] | {"id": 4})
+    boxes = [BOX, BOX | {"bbox": [1, 1, 0, 5]}, BOX | {"image_id": 99}]
+    dataset = CocoKeypoints(data, draw, codec=MSRA(), boxes=boxes)
+    assert len(dataset) == 1
+    assert dataset.skipped.left_out.counts == {"empty box": 1, "its picture is not among the file's images": 1}
+    assert dataset.skipped.noted.counts == {"picture without a usable box": 1}
+    assert dataset.image_ids == (3, 4)
+
+
+@pytest.mark.parametrize(("option", "name"), [({"augment": Augment()}, "augment"), ({"masks": True}, "masks")])
+def test_asking_for_what_boxes_do_not_have_is_an_error(option: Any, name: str, content: Any, draw: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} cannot be used"):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=[BOX], **option)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ({"annotations": []}, "expected a list of detections"),
+        ([BOX, {"bbox": [1, 2, 3, 4]}], r"number 1: lacks \['image_id', 'category_id', 'score'\]"),
+        ([7], "number 0: lacks"),
+        ([BOX | {"bbox": [1, 2, 3]}], "number 0: expected a bbox of 4"),
+        ([BOX | {"bbox": [1, 2, 3, float("nan")]}], "finite"),
+        ([BOX | {"score": float("inf")}], "finite"),
+        ([BOX | {"score": None}], "numbers"),
+        ([], "no usable person"),
+    ],
+)
+def test_malformed_boxes_are_named(boxes: Any, message: str, content: Any, draw: Any, tmp_path: Path) -> None:
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    with pytest.raises(DataError, match=message):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=tmp_path / "boxes.json")

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kdkit.errors import ConfigurationError
+from kdkit_pose import models
+
+Refused = Callable[..., str]
+
+
+def write_shapes(path: Path, name: str, **arguments: object) -> Path:
+    """Write a checkpoint with a network's names and shapes, of repeated numbers so that it is small."""
+    with torch.device("meta"):
+        state = models.create(name, **arguments).state_dict()
+    torch.save({key: torch.zeros(()).expand(value.shape) for key, value in state.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("saved", "built", "words"),
+    [
+        ("hrnet_w32", "hrnet_w48", "this file is an HRNet-W32, the network built is HRNet-W48"),
+        ("hrnet_w48", "hrnet_w32", "this file is an HRNet-W48, the network built is HRNet-W32"),
+        ("hrnet_w16", "hrnet_w16_small", "this file is an HRNet-W16, the network built is small HRNet-W16"),
+        ("hrnet_w16_small", "hrnet_w16", "this file is a small HRNet-W16, the network built is HRNet-W16"),
+    ],
+)
+def test_another_width_or_depth_is_named(
+    assert_refused: Refused, tmp_path: Path, saved: str, built: str, words: str
+) -> None:
+    with torch.device("meta"):
+        model = models.create(built)
+    path = write_shapes(tmp_path / "weights.pth", saved)
+    assert_refused(model, path, words, f"use models.create('{saved}', ...)")
+    assert_refused(model, path, words, trunk_only=True)
+
+
+def test_an_unknown_width_is_described(assert_refused: Refused, tmp_path: Path, trained: nn.Module) -> None:
+    state = dict(trained.state_dict())
+    state["stage2.0.branches.0.0.conv1.weight"] = torch.zeros(40, 40, 3, 3)
+    torch.save(state, tmp_path / "w40.pth")
+    words = "HRNet of width 40 with 1, 1, 1 modules in stages 2 to 4, unknown to kdkit"
+    assert_refused(models.create("hrnet_w8_small"), tmp_path / "w40.pth", words, "give another file")
+
+
+def test_another_number_of_keypoints_is_named(assert_refused: Refused, tmp_path: Path) -> None:
+    path = write_shapes(tmp_path / "crowd.pth", "hrnet_w8_small", num_keypoints=14)
+    words = ("predicts 14 keypoints, the network built 17", "num_keypoints=14")
+    assert_refused(models.create("hrnet_w8_small"), path, *words)
+
+
+@pytest.mark.parametrize(
+    ("found", "built"),
+    [
+        ("concat", "none"),
+        ("concat", "add"),
+        ("concat", "multiply"),
+        ("add", "none"),
+        ("add", "concat"),
+        ("add", "multiply"),
+    ],
+)
+def test_another_mask_fusion_is_named(assert_refused: Refused, tmp_path: Path, found: str, built: str) -> None:
+    path = write_shapes(tmp_path / "senior.pth", "hrnet_w8_small", mask_fusion=found)
+    says = "reads no mask" if built == "none" else f"has {built!r}"
+    words = (f"mask fusion {found!r}", says, f"use models.create('hrnet_w8_small', mask_fusion={found!r})")
+    assert_refused(models.create("hrnet_w8_small", mask_fusion=built), path, *words)
+
+
+@pytest.mark.parametrize("built", ["none", "concat", "add"])
+def test_a_saved_multiply_network_is_known_by_its_header(
+    assert_refused: Refused, tmp_path: Path, built: str
+) -> None:
+    models.save(models.create("hrnet_w8_small", mask_fusion="multiply"), tmp_path / "senior.safetensors")
+    model = models.create("hrnet_w8_small", mask_fusion=built)
+    assert_refused(model, tmp_path / "senior.safetensors", "mask fusion 'multiply'")
+
+
+def test_a_headless_network_asks_for_trunk_only(
+    assert_refused: Refused, tmp_path: Path, trained: nn.Module
+) -> None:
+    state = {key: value for key, value in trained.state_dict().items() if not key.startswith("final_layer.")}
+    torch.save(state, tmp_path / "trunk.pth")
+    assert_refused(models.create("hrnet_w8_small"), tmp_path / "trunk.pth", "head", "trunk_only=True")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("bn2.bias"), "bn2.bias is missing"),
+        (lambda state: state.update({"neck.weight": torch.zeros(1)}), "neck.weight has no place in it"),
+        (lambda state: state.update({"bn1.bias": torch.zeros(9)}), "bn1.bias is [9], not [32]"),
+        (lambda state: state.update({"conv1.weight": torch.zeros(32, 1, 3, 3)}), "conv1.weight is [32, 1, 3, 3]"),
+    ],
+)
+@pytest.mark.parametrize("fusion", ["none", "concat"])
+def test_one_entry_that_does_not_fit_refuses_all(
+    assert_refused: Refused,
+    tmp_path: Path,
+    trained: nn.Module,
+    change: Callable[[dict[str, Tensor]], object],
+    words: str,
+    fusion: str,
+) -> None:
+    state = dict(trained.state_dict())
+    change(state)
+    torch.save(state, tmp_path / "weights.pth")
+    model = models.create("hrnet_w8_small", mask_fusion=fusion)
+    assert_refused(model, tmp_path / "weights.pth", "does not fit hrnet_w8_small", words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"layer1.0.conv1.weight": torch.zeros(1), "fc.weight": torch.zeros(2)}, "fc.weight"),
+        ({"conv1.weight": torch.zeros(()), "stage2.0.branches.0.0.conv1.weight": torch.zeros(())}, "conv1"),
+        ({"epoch": 3, "perf": 0.7}, "holds no weights, but 'epoch', 'perf'"),
+        ({}, "holds no weights, but nothing"),
+        ([torch.zeros(1)], "one object of type list"),
+        (torch.zeros(1), "one object of type Tensor"),
+    ],
+)
+def test_a_foreign_file_is_described(assert_refused: Refused, tmp_path: Path, content: object, words: str) -> None:
+    torch.save(content, tmp_path / "foreign.pth")
+    assert_refused(models.create("hrnet_w8_small"), tmp_path / "foreign.pth", words)
+
+
+def test_a_wrapped_network_is_not_loaded_into(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is a Sequential.*give the network inside"):
+        models.load_checkpoint(nn.Sequential(models.create("hrnet_w8_small")), tmp_path / "any.pth")
