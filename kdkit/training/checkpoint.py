@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from kdkit.errors import CheckpointError
-from kdkit.training.files import write_atomically
+from kdkit.files import write_atomically
 
 FORMAT = 1
 

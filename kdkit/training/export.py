@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from kdkit.training.files import write_atomically
+from kdkit.files import write_atomically
 
 
 def export_student(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:

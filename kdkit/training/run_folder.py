@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdkit.errors import RunFolderError
-from kdkit.training.files import write_atomically
+from kdkit.files import write_atomically
 
 _OURS = ("config.json", "metrics.jsonl", "checkpoints", "student.safetensors")
 

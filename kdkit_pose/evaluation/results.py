@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdkit.errors import DataError
-from kdkit.training.files import write_atomically
+from kdkit.files import write_atomically
 from kdkit_pose.evaluation.annotations import read_json
 from kdkit_pose.skeleton import Skeleton
 

@@ -84,13 +84,17 @@ class PoseHRNet(HighResolutionNet):
         last.multi_scale_output = False
 
     def _initialise(self) -> None:
-        """Initialise as timm does (He et al., 2015), and the head so small that the first heatmaps are about 0.
+        """Keep PyTorch's own initialisation, and the head so small that the first heatmaps are about 0.
 
-        The official code draws all kernels from a normal distribution of deviation 0.001, which starts slower.
+        It learns faster, above all in narrow networks, than timm's (He et al., 2015), and that faster than the
+        official code's normal distribution of deviation 0.001.
         """
-        self.init_weights()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.reset_parameters()
         nn.init.normal_(self.final_layer.weight, std=0.001)
-        nn.init.zeros_(self.final_layer.bias)
+        if self.final_layer.bias is not None:
+            nn.init.zeros_(self.final_layer.bias)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | dict[str, Tensor]:
         """Predict heatmaps.

@@ -1,7 +1,5 @@
 """kdkit's own checkpoint files: safetensors with the network's description in the header."""
 
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from safetensors.torch import save as serialize
 from torch import nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.files import write_atomically
 from kdkit_pose.models.checkpoint import load_checkpoint
 from kdkit_pose.models.checkpoint_files import read_metadata
 from kdkit_pose.models.create import create
@@ -39,18 +38,8 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
             raise ConfigurationError(
                 f"metadata {key}={value!r}: it must be a string, under another name than {set(header)}"
             )
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                file.write(serialize(state, header | metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(Path(path), lambda file: file.write(serialize(state, header | metadata)))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error}") from error
 

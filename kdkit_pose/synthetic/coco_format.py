@@ -11,6 +11,7 @@ from typing import Any, Final
 import cv2
 
 from kdkit.errors import ConfigurationError, RunFolderError
+from kdkit.files import write_atomically
 from kdkit_pose.synthetic.people import SyntheticPeople
 
 KEYPOINT_NAMES: Final = (
@@ -128,10 +129,8 @@ def write_coco(
             progress(len(entries))
     names = [f"{split}/{picture_name(first_image_id + index)}" for index in range(len(people))]
     text = json.dumps(coco_dictionary(people, entries, names, first_image_id), separators=(",", ":"))
-    temporary = target.with_suffix(f".json.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
     os.replace(partial, pictures)
-    os.replace(temporary, target)
+    write_atomically(target, lambda file: file.write(text.encode()))
     return target
 
 

@@ -1,7 +1,7 @@
 """A data set of drawn people, each picture a pure function of the seed and its index."""
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,15 +85,17 @@ class SyntheticPeople:
     def __iter__(self) -> Iterator[SyntheticPicture]:
         return (self[index] for index in range(self.pictures))
 
-    def annotations(self, first_image_id: int = 1) -> dict[str, Any]:
-        """The whole set as a COCO dictionary; draws every picture.
+    def picture(self, entry: Mapping[str, Any]) -> NDArray[np.uint8]:
+        """Draw the picture of an entry of `annotations()["images"]`, RGB [H, W, 3].
 
-        Args:
-            first_image_id: id of picture 0; the others follow.
-
+        With it the set is used without files: `CocoKeypoints(people.annotations(), people.picture, ...)`.
         """
+        return self[int(entry["id"]) - 1].image
+
+    def annotations(self) -> dict[str, Any]:
+        """The whole set as a COCO dictionary, its pictures counted from 1; draws every picture."""
         # Imported here because coco_format imports this module.
         from kdkit_pose.synthetic.coco_format import coco_dictionary, picture_name
 
-        names = [picture_name(first_image_id + index) for index in range(self.pictures)]
-        return coco_dictionary(self, [picture.annotations for picture in self], names, first_image_id)
+        names = [picture_name(1 + index) for index in range(self.pictures)]
+        return coco_dictionary(self, [picture.annotations for picture in self], names, 1)

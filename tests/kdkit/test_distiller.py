@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_known_at_construction(toy, build, words):
 def test_a_teacher_must_not_share_the_students_parameters(toy):
     student = toy.student()
     teacher = ModuleTeacher("self", student.module, "image", "heatmap")
-    with pytest.raises(ConfigurationError, match="copy.deepcopy"):
+    with pytest.raises(ConfigurationError, match=r"copy\.deepcopy"):
         Distiller(student, one_stage(Distill(teacher, "heatmap", losses.mse)))
 
 

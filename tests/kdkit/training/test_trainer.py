@@ -151,9 +151,9 @@ def test_a_stage_that_ends_inside_an_epoch_resumes_too(toy, tmp_path):
     assert result.steps == 10
     for crash_at in (3, 4, 5, 9):
         out = tmp_path / str(crash_at)
+        crashing = trainer(toy, out, loader=Fragile(toy.loader(), crash_at), distiller=distiller(), **options)
         with pytest.raises(Interrupted):
-            loader = Fragile(toy.loader(), crash_at)
-            trainer(toy, out, loader=loader, distiller=distiller(), **options).fit()
+            crashing.fit()
         trainer(toy, out, distiller=distiller(), **options).fit()
         assert_same(outcome(tmp_path / "straight"), outcome(out))
 

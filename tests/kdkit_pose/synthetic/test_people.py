@@ -87,10 +87,10 @@ def test_bad_arguments_are_refused(arguments: dict, message: str) -> None:
 
 
 def test_annotations_have_unique_ids_that_point_to_pictures() -> None:
-    coco = SyntheticPeople(5, seed=4).annotations(first_image_id=11)
-    assert [image["id"] for image in coco["images"]] == [11, 12, 13, 14, 15]
+    coco = SyntheticPeople(5, seed=4).annotations()
+    assert [image["id"] for image in coco["images"]] == [1, 2, 3, 4, 5]
     ids = [person["id"] for person in coco["annotations"]]
     assert len(set(ids)) == len(ids) > 0
-    assert {person["image_id"] for person in coco["annotations"]} <= {11, 12, 13, 14, 15}
+    assert {person["image_id"] for person in coco["annotations"]} <= {1, 2, 3, 4, 5}
     assert len(coco["categories"][0]["keypoints"]) == 17
-    assert coco == SyntheticPeople(5, seed=4).annotations(first_image_id=11)
+    assert coco == SyntheticPeople(5, seed=4).annotations()

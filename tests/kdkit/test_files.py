@@ -1,6 +1,6 @@
 import pytest
 
-from kdkit.training.files import write_atomically
+from kdkit.files import write_atomically
 from kdkit.training.run_folder import RunFolder
 
 

@@ -1,0 +1,35 @@
+"""Networks from checkpoint files, for the command line."""
+
+from pathlib import Path
+
+from kdkit import ConfigurationError
+from kdkit_pose import codecs, models
+from kdkit_pose.codecs import Codec
+from kdkit_pose.models import PoseHRNet
+
+
+def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> tuple[PoseHRNet, Codec | None]:
+    """Return the network in a checkpoint, and the codec it was trained with where the file says so.
+
+    Args:
+        path: kdkit's own file, or an official or mmpose HRNet checkpoint.
+        model: the network's name; needed where the file does not say it.
+        mask_fusion: how a mask enters, where ``model`` is given.
+        option: the option that gives the model, named in the error.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+        ConfigurationError: if nothing says which network the file holds.
+    """
+    metadata = models.read_metadata(path)
+    if model is not None:
+        network = models.create(model, checkpoint=path, mask_fusion=mask_fusion)
+    elif "model" in metadata:
+        network = models.load(path)
+    else:
+        raise ConfigurationError(
+            f"'{path}' does not say which network it holds: name it with {option}, one of "
+            f"{', '.join(models.names())}"
+        )
+    codec = codecs.from_metadata(metadata) if "codec" in metadata else None
+    return network, codec

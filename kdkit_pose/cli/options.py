@@ -1,0 +1,99 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdkit import ConfigurationError
+from kdkit_pose import codecs
+from kdkit_pose.codecs import Codec, Decoder
+
+
+class Precision(StrEnum):
+    """Autocast of the student."""
+
+    no = "no"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class Rate(StrEnum):
+    """The learning rate over the run."""
+
+    step = "step"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Export(StrEnum):
+    """Which student is written."""
+
+    best = "best"
+    last = "last"
+
+
+TrainAnnotations = Annotated[Path, typer.Option(help="COCO keypoint annotations to train on.")]
+Images = Annotated[Path, typer.Option(help="Folder of the pictures.")]
+ValAnnotations = Annotated[
+    Path | None, typer.Option(help="COCO keypoint annotations to evaluate on, with ground-truth boxes.")
+]
+ValImages = Annotated[Path | None, typer.Option(help="Folder of the validation pictures, where it is another.")]
+Out = Annotated[Path, typer.Option(help="The run's folder; a run that is there already is gone on with.")]
+CodecName = Annotated[str | None, typer.Option("--codec", help=f"Heatmap codec: {', '.join(codecs.names())}.")]
+InputSize = Annotated[
+    str | None, typer.Option(help="Height x width of the network's input, in pixels, for example 256x192.")
+]
+Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the heatmaps' Gaussian, in cells.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Epochs, over all stages.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Persons an optimizer step.")]
+LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]
+ScheduleName = Annotated[
+    Rate, typer.Option("--schedule", help="Learning rate: x0.1 at 81% and 95% (step), cosine, or constant.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that read samples; 0 reads in this one.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Autocast while training.")]
+Ema = Annotated[float | None, typer.Option(help="Decay of a moving average of the network, 0.999 say.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of initial weights, sample order and augmentation.")]
+EvaluateEvery = Annotated[int, typer.Option(min=1, help="Epochs between evaluations.")]
+Augmentation = Annotated[bool, typer.Option("--augment/--no-augment", help="Scale, rotate, flip, half body.")]
+ExportOption = Annotated[
+    Export, typer.Option("--export", help="Which epoch's student is written; best is by val/AP.")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this JSON file.")]
+
+
+def build_codec(
+    name: str | None,
+    input_size: str | None,
+    sigma: float | None,
+    *,
+    known: Codec | None = None,
+    decoder: Decoder | None = None,
+) -> Codec:
+    """Return the codec that options describe; what they leave open is taken from a known codec, or a default.
+
+    Args:
+        name: the codec's name; DARK by default.
+        input_size: as ``256x192``, height first, as the field writes it; 256x192 by default.
+        sigma: by default 2 cells, 3 for inputs 384 pixels high or more.
+        known: the codec of a checkpoint.
+        decoder: by default the known codec's, or ``peak``.
+
+    Raises:
+        ConfigurationError: if a value cannot be used.
+    """
+    size = known.input_size if known else (192, 256)
+    if input_size is not None:
+        try:
+            height, width = (int(part) for part in input_size.lower().split("x"))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"--input-size '{input_size}' must be height x width in pixels, for example 256x192"
+            ) from error
+        size = (width, height)
+    if sigma is None:
+        sigma = known.sigma if known and input_size is None else 3.0 if size[1] >= 384 else 2.0
+    decoder = decoder or (known.decoder if known else "peak")
+    return codecs.create(name or (known.name if known else "dark"), size, sigma, decoder)

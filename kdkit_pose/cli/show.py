@@ -1,0 +1,50 @@
+"""What commands print and write."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from kdkit.files import write_atomically
+from kdkit_pose.evaluation import Metrics
+
+FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+
+
+def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
+    """Return COCO's ten figures of each row, and where its boxes came from."""
+    table = Table(first, *FIGURES, "boxes")
+    for name, metrics in rows.items():
+        figures = (metrics[figure] for figure in FIGURES)  # type: ignore[literal-required]
+        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in figures), metrics["boxes"])
+    return table
+
+
+def write_json(content: Mapping[str, Any], path: Path | None) -> None:
+    """Write a JSON file atomically; nothing without a path."""
+    if path is not None:
+        text = json.dumps(content, indent=2) + "\n"
+        write_atomically(path, lambda file: file.write(text.encode()))
+
+
+class Tracked:
+    """A loader that shows a bar while it is gone through, where there is a terminal."""
+
+    def __init__(self, loader: Any, description: str) -> None:
+        self._loader, self._description = loader, description
+        self._console = Console(stderr=True)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches: Iterable[Any] = track(
+            self._loader,
+            self._description,
+            total=len(self._loader),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        return iter(batches)

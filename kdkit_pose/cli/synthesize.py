@@ -1,0 +1,43 @@
+"""``kdkit-pose synthesize``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from kdkit_pose.cli.options import Seed
+from kdkit_pose.synthetic import SyntheticPeople, write_coco
+
+
+def synthesize(
+    out: Annotated[Path, typer.Option(help="Folder to make annotations/ and images/ in.")],
+    train: Annotated[int, typer.Option(min=0, help="Training pictures.")] = 1000,
+    val: Annotated[int, typer.Option(min=0, help="Validation pictures.")] = 200,
+    seed: Seed = 0,
+    crowded: Annotated[float, typer.Option(help="Share of pictures with people close together, 0 to 1.")] = 0.5,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw; 0 draws in this one.")] = 0,
+) -> None:
+    """Draw synthetic people and write them as a COCO-format data set.
+
+    Example: kdkit-pose synthesize --out people --train 2000 --val 200
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        # Two seeds a data set: no picture of one split is in the other.
+        for split, count, split_seed in (("train", train, 2 * seed), ("val", val, 2 * seed + 1)):
+            if count == 0:
+                continue
+            task = progress.add_task(f"drawing {split}", total=count)
+            people = SyntheticPeople(count, seed=split_seed, crowded=crowded)
+            first = 1 if split == "train" else 1 + train
+            path = write_coco(
+                people,
+                out,
+                split,
+                workers=workers,
+                first_image_id=first,
+                progress=lambda done, task=task: progress.update(task, completed=done),  # type: ignore[misc]
+            )
+            Console().print(f"{count} {split} pictures: {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""Training a pose network on a pose data set: what the commands and the demonstration share."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from kdkit import (
+    ConfigurationError,
+    Constant,
+    Cosine,
+    Curriculum,
+    Distiller,
+    Schedule,
+    Step,
+    Student,
+    Trainer,
+    TrainingResult,
+)
+from kdkit_pose import models
+from kdkit_pose.codecs import Codec
+from kdkit_pose.data import CocoKeypoints, loader
+from kdkit_pose.evaluation import Evaluator
+from kdkit_pose.models import PoseHRNet
+
+RateName = Literal["step", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to train, whatever is trained.
+
+    Args:
+        batch_size: samples an optimizer step.
+        learning_rate: Adam's, at the start.
+        schedule: of the learning rate over the run: ``step`` (times 0.1 after 170/210 and again after 200/210
+            of it, the HRNet reference's), ``cosine`` (to 1 per cent) or ``constant``.
+        warmup_steps: steps over which the rate rises, at the run's beginning.
+        workers: processes that read samples; 0 reads in this one.
+        precision: ``no``, ``bf16`` or ``fp16`` for the student.
+        ema: decay of a moving average of the student, or None.
+        clip_norm: the gradient's largest norm, or None.
+        seed: of initial weights, sample order and augmentation.
+        evaluate_every: epochs between evaluations.
+        export: whether the ``best`` or the ``last`` student is written.
+        cpu: stay on the CPU even where there is an accelerator.
+        progress: show bars and lines.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    schedule: RateName = "step"
+    warmup_steps: int = 0
+    workers: int = 0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    ema: float | None = None
+    clip_norm: float | None = None
+    seed: int = 0
+    evaluate_every: int = 10
+    export: Literal["best", "last"] = "best"
+    cpu: bool = False
+    progress: bool = True
+
+    def rate(self) -> Schedule:
+        """Return the learning rate over the run.
+
+        Raises:
+            ConfigurationError: if the schedule's name is unknown.
+        """
+        rate = self.learning_rate
+        if self.schedule == "step":
+            return Step(rate, {170 / 210: rate * 0.1, 200 / 210: rate * 0.01}, over="run")
+        if self.schedule == "cosine":
+            return Cosine(rate, rate * 0.01, over="run")
+        if self.schedule == "constant":
+            return Constant(rate)
+        raise ConfigurationError(f"schedule '{self.schedule}' must be 'step', 'cosine' or 'constant'")
+
+
+def fit(
+    network: PoseHRNet,
+    curriculum: Curriculum,
+    train: CocoKeypoints,
+    out: str | Path,
+    settings: FitSettings,
+    *,
+    evaluator: Evaluator | None = None,
+    codec: Codec | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> TrainingResult:
+    """Take a network through a curriculum on a data set, or go on where the folder's run was left.
+
+    Args:
+        network: the student; one that reads ``mask`` too is trained with it.
+        curriculum: the stages; a plain one has no teachers.
+        train: the training persons.
+        out: the run's folder.
+        settings: how to train.
+        evaluator: gives the metrics, ``val/AP`` among them.
+        codec: how to decode the finished student, written into its file; by default the data set's codec.
+        config: what else names the run, of plain JSON types; a run is only gone on with under the same.
+
+    Raises:
+        ConfigurationError: if something does not fit together.
+        RunFolderError: if the folder holds another run.
+    """
+    if settings.batch_size > len(train):
+        raise ConfigurationError(
+            f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
+        )
+    student = Student(network, network.inputs, "heatmap")
+    distiller = Distiller(student, curriculum)
+    batches = loader(
+        train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
+    )
+    # Dropout and the like draw from the global generator.
+    torch.manual_seed(settings.seed)
+    described = {
+        **{name: value for name, value in asdict(settings).items() if name not in ("workers", "cpu", "progress")},
+        "model": models.describe(network),
+        "data": train.fingerprint(),
+        **(config or {}),
+    }
+    return Trainer(
+        distiller,
+        batches,
+        optimizer=partial(torch.optim.Adam, lr=settings.learning_rate),
+        out=out,
+        evaluate=evaluator,
+        evaluate_every=settings.evaluate_every,
+        monitor="val/AP" if evaluator is not None else None,
+        export=settings.export,
+        precision=settings.precision,
+        ema=settings.ema,
+        clip_norm=settings.clip_norm,
+        config=described,
+        metadata={**models.describe(network), **(codec or train.codec).to_metadata()},
+        cpu=settings.cpu,
+        progress=settings.progress,
+    ).fit()

@@ -1,0 +1,50 @@
+"""Teachers are evaluated before a student learns from them."""
+
+from collections.abc import Callable, Mapping
+
+from kdkit import ConfigurationError, ModuleTeacher
+from kdkit_pose.evaluation import Evaluator
+
+DOUBTFUL_AP = 0.05
+"""Below this a teacher has hardly learned anything, or was loaded wrongly."""
+
+
+def check_teachers(
+    teachers: Mapping[str, ModuleTeacher],
+    evaluator: Evaluator,
+    *,
+    floor: float | None = None,
+    allow_weak: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict[str, float]:
+    """Evaluate every teacher and stop where one is worse than the floor.
+
+    A weak teacher is more often one that was loaded wrongly, or is decoded with another codec than it was
+    trained with, than one that learned little.
+
+    Args:
+        teachers: networks as teachers, by name.
+        evaluator: on the data that the student will be evaluated on.
+        floor: the least AP in [0, 1] that a teacher must have; None sets none.
+        allow_weak: go on all the same.
+        say: called with a line a teacher.
+
+    Returns:
+        AP by the teacher's name.
+
+    Raises:
+        ConfigurationError: if a teacher's AP is below the floor and ``allow_weak`` is not set.
+    """
+    found = {}
+    for name, teacher in teachers.items():
+        metrics = evaluator.metrics(teacher.module)
+        ap = metrics["AP"] or 0.0
+        found[name] = ap
+        doubt = "  (hardly anything: is it the right file, with the right codec?)" if ap < DOUBTFUL_AP else ""
+        say(f"teacher {name}: AP {ap:.3f} with {metrics['boxes']} boxes{doubt}")
+        if floor is not None and ap < floor and not allow_weak:
+            raise ConfigurationError(
+                f"teacher '{name}' has AP {ap:.3f} with {metrics['boxes']} boxes, below the floor of {floor:g}: "
+                f"check its file, its model and its codec, or go on with --allow-weak-teachers"
+            )
+    return found
