@@ -2,7 +2,9 @@
 
 import json
 import math
+import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"the output folder '{self.path}' is a file: give another one")
-        config = json.loads(json.dumps(config))
+        config = json.loads(json.dumps({**config, "versions": _versions()}))
         present = [name for name in _OURS if (self.path / name).exists()]
         if not present:
             text = json.dumps(config, indent=2) + "\n"
@@ -81,7 +83,8 @@ class RunFolder:
                 f"the output folder '{self.path}' holds files of a run but no readable config.json ({error}): "
                 f"give another folder"
             ) from error
-        differing = sorted(key for key in found.keys() | config.keys() if found.get(key) != config.get(key))
+        keys = (found.keys() | config.keys()) - {"versions"}
+        differing = sorted(key for key in keys if found.get(key) != config.get(key))
         if differing:
             key = differing[0]
             raise RunFolderError(
@@ -113,6 +116,12 @@ class RunFolder:
             except ValueError:
                 break
         return lines
+
+
+def _versions() -> dict[str, str]:
+    """Return what a run may be repeated with; a newer release may go on with an older one's run."""
+    packages = {name: version(name) for name in ("kdkit", "torch", "torchvision", "timm", "numpy")}
+    return {"python": platform.python_version(), **packages}
 
 
 def _is_nan(value: object) -> bool:

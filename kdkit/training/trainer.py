@@ -1,5 +1,6 @@
 """The trainer: runs a distiller's curriculum to its end, on Hugging Face Accelerate."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -161,6 +162,8 @@ class Trainer:
         curriculum = self.distiller.curriculum
         if self._engine.open_folder(self.folder, self._config, may_continue=resume == "auto"):
             self._load(load_checkpoint(self.folder.last))
+        elif self._engine.is_main:
+            self.folder.keep_metrics_until(-1)  # of a run that was stopped before its first checkpoint
         if batches := self._epochs.batches:
             curriculum.steps_per_epoch = -(-batches // self._accumulate)
         self._since = time.monotonic()
@@ -287,6 +290,8 @@ class Trainer:
         if self._monitor is None or self._monitor not in metrics:
             return False
         value = metrics[self._monitor]
+        if math.isnan(value):
+            return False
         better = self._best is None or (value > self._best if self._mode == "max" else value < self._best)
         if better:
             self._best = value

@@ -84,6 +84,8 @@ def predict_heatmap(
 
 
 def _checked(output: object, module: nn.Module, codec: Codec, skeleton: Skeleton) -> Tensor:
+    if isinstance(output, Mapping):  # a network that returns features beside its heatmaps
+        output = output.get("heatmap")
     width, height = codec.heatmap_size
     expected = (skeleton.num_keypoints, height, width)
     if not isinstance(output, Tensor) or output.shape[1:] != expected:

@@ -1,0 +1,49 @@
+# `make demo` and `make test` set up all they need: PYTHON must be 3.11 or later.
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= runs/demo
+
+bin := $(VENV)/bin
+stamp := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types unit build clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(stamp) ## Make the environment (.venv); does nothing while pyproject.toml is as it was.
+
+# The stamp is newer than pyproject.toml only after an installation that went through.
+$(stamp): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed, $(PYTHON) is older: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(bin)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(stamp) ## Teachers, a plain student and an ODKD student on synthetic people; writes DEMO (runs/demo).
+	$(bin)/kdkit-pose demo --out $(DEMO)
+
+test: lint types unit ## Everything that must pass: lint, types, tests.
+
+lint: $(stamp) ## Check style and formatting.
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+
+format: $(stamp) ## Mend formatting, and what style checks can mend.
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+types: $(stamp) ## Check types (mypy --strict).
+	$(bin)/mypy
+
+unit: $(stamp) ## Run the tests; a warning is an error.
+	$(bin)/python -m pytest
+
+build: $(stamp) ## Build wheel and sdist into dist/.
+	$(bin)/python -m build
+
+clean: ## Remove what was built and cached; .venv and runs/ stay.
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
