@@ -1,12 +1,14 @@
 """Training a pose network on a pose data set: what the commands and the demonstration share."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.utils.data import default_collate
 
 from kdkit import (
     ConfigurationError,
@@ -68,9 +70,11 @@ class FitSettings:
         """Return the learning rate over the run.
 
         Raises:
-            ConfigurationError: if the schedule's name is unknown.
+            ConfigurationError: if the schedule's name is unknown, or the rate is not above 0.
         """
         rate = self.learning_rate
+        if not 0 < rate < math.inf:
+            raise ConfigurationError(f"the learning rate is {rate}, it must be a number above 0")
         if self.schedule == "step":
             return Step(rate, {170 / 210: rate * 0.1, 200 / 210: rate * 0.01}, over="run")
         if self.schedule == "cosine":
@@ -95,7 +99,7 @@ def fit(
 
     Args:
         network: the student; one that reads ``mask`` too is trained with it.
-        curriculum: the stages; a plain one has no teachers.
+        curriculum: the stages; a plain one has no teachers. A stage without a learning rate gets the settings'.
         train: the training persons.
         out: the run's folder.
         settings: how to train.
@@ -105,6 +109,7 @@ def fit(
 
     Raises:
         ConfigurationError: if something does not fit together.
+        BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run.
     """
     if settings.batch_size > len(train):
@@ -112,7 +117,9 @@ def fit(
             f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
         )
     student = Student(network, network.inputs, "heatmap")
-    distiller = Distiller(student, curriculum)
+    distiller = Distiller(student, _with_rate(curriculum, settings))
+    # What does not fit is noticed before the folder is made.
+    distiller.check(default_collate([train[0]]))
     batches = loader(
         train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
     )
@@ -141,3 +148,12 @@ def fit(
         cpu=settings.cpu,
         progress=settings.progress,
     ).fit()
+
+
+def _with_rate(curriculum: Curriculum, settings: FitSettings) -> Curriculum:
+    """Return the curriculum with the settings' rate in stages that have none of their own, and their warm-up."""
+    rate = settings.rate()
+    first, *others = (
+        stage if stage.learning_rate is not None else replace(stage, learning_rate=rate) for stage in curriculum
+    )
+    return Curriculum(replace(first, warmup_steps=settings.warmup_steps or first.warmup_steps), *others)

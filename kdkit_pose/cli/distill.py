@@ -12,8 +12,9 @@ from kdkit import Condition, ConfigurationError, Curriculum, Epochs, Plateau, Sc
 from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import training_data, validation
-from kdkit_pose.cli.loading import load_network
+from kdkit_pose.cli.loading import describe_file, load_network
 from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.show import describe_data
 from kdkit_pose.codecs import Codec
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
@@ -60,7 +61,8 @@ def distill(
     val_annotations: options.ValAnnotations = None,
     val_images: options.ValImages = None,
     teacher_floor: Annotated[
-        float | None, typer.Option(help="Stop if a teacher's AP on the validation data is below this.")
+        float | None,
+        typer.Option(min=0, max=1, help="Stop if a teacher's val/AP, 0 to 1, is below this."),
     ] = None,
     allow_weak_teachers: Annotated[bool, typer.Option(help="Go on with teachers below the floor.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for the student to start from.")] = None,
@@ -93,9 +95,13 @@ def distill(
 ) -> None:
     """Distil a student from its teachers by a recipe.
 
-    Example: kdkit-pose distill --recipe odkd --student hrnet_w16 --primary runs/w32/student.safetensors
-    --senior runs/w48-mask/student.safetensors --train-annotations person_keypoints_train2017.json
-    --images train2017 --val-annotations person_keypoints_val2017.json --val-images val2017 --out runs/odkd
+    \b
+    Example:
+      kdkit-pose distill --recipe odkd --student hrnet_w16 --out runs/odkd \\
+        --primary runs/w32/student.safetensors \\
+        --senior runs/w48-mask/student.safetensors \\
+        --train-annotations person_keypoints_train2017.json --images train2017 \\
+        --val-annotations person_keypoints_val2017.json --val-images val2017
     """
     console = Console()
     files = {"primary": (primary, primary_model, "none"), "senior": (senior, senior_model, senior_mask_fusion)}
@@ -126,9 +132,16 @@ def distill(
         threshold=threshold,
         learning_rate=settings.rate(),
     )
-    taught = build_codec(codec, input_size, sigma, known=known, decoder="peak")
+    taught = build_codec(codec, input_size, sigma, known=known)
     learned = build_codec(codec, input_size, sigma, known=known, decoder=recipes.decoder_for(curriculum))
     masks = any("mask" in teacher.reads for teacher in teachers.values())
+    torch.manual_seed(seed)
+    network = models.create(student)
+    if checkpoint is not None:
+        console.print(str(models.load_checkpoint(network, checkpoint)), highlight=False, soft_wrap=True)
+    data = training_data(train_annotations, images, taught, augment=augment, masks=masks, seed=seed)
+    console.print(describe_data(data, "training persons"), highlight=False, soft_wrap=True)
+    # Last of all that may go wrong, since it takes longest.
     if (watch := validation(val_annotations, val_images or images, taught, masks=masks)) is not None:
         check_teachers(
             teachers,
@@ -137,14 +150,8 @@ def distill(
             allow_weak=allow_weak_teachers,
             say=lambda line: console.print(line, highlight=False, soft_wrap=True),
         )
-    else:
+    elif teachers:
         console.print("no --val-annotations: the teachers are not checked", highlight=False)
-    torch.manual_seed(seed)
-    network = models.create(student)
-    if checkpoint is not None:
-        console.print(str(models.load_checkpoint(network, checkpoint)), highlight=False, soft_wrap=True)
-    data = training_data(train_annotations, images, taught, augment=augment, masks=masks, seed=seed)
-    console.print(f"{len(data)} training persons; {data.skipped}", highlight=False, soft_wrap=True)
     result = fit(
         network,
         curriculum,
@@ -155,7 +162,9 @@ def distill(
         codec=learned,
         config={
             "recipe": recipe.value,
-            "teachers": {name: str(files[name][0]) for name in teachers},
+            "teachers": {name: describe_file(path) for name in teachers if (path := files[name][0])},
+            "train_annotations": str(train_annotations),
+            "images": str(images),
             "checkpoint": str(checkpoint) if checkpoint else None,
         },
     )
@@ -182,13 +191,20 @@ def build_curriculum(
         ConfigurationError: if a stage would be left without an epoch.
     """
     roles = ROLES[recipe]
+    if switch_epoch is not None and recipe not in ("odkd", "reversed_order"):
+        raise ConfigurationError(f"recipe '{recipe}' has one stage: leave out --switch-epoch")
+    if binarize is not None and recipe == "fpd":
+        raise ConfigurationError("recipe 'fpd' binarizes nothing: leave out --binarize, or take primary_only")
+    if binarize in ("teacher", "both") and recipe == "supervised":
+        raise ConfigurationError("recipe 'supervised' has no teacher: --binarize truth, or none")
     build = getattr(recipes, recipe)
     arguments: dict[str, object] = {"learning_rate": learning_rate}
     if recipe in ("odkd", "reversed_order"):
         first = switch_epoch if switch_epoch is not None else epochs // 2
         if not 0 < first < epochs:
             raise ConfigurationError(
-                f"the stages switch after epoch {first} of {epochs}: each needs one at least; see --switch-epoch"
+                f"recipe '{recipe}' has two stages, and switches after epoch {first} of {epochs}: each needs one "
+                f"at least; see --epochs and --switch-epoch"
             )
         order = roles if recipe == "odkd" else roles[::-1]
         arguments[f"{order[0]}_until"] = _until(first, plateau)
@@ -198,8 +214,8 @@ def build_curriculum(
     else:
         arguments["until"] = _until(epochs, plateau)
         if binarize is not None and recipe == "supervised":
-            arguments["binarized"] = binarize in ("truth", "both")
-        elif binarize is not None and recipe != "fpd":
+            arguments["binarized"] = binarize == "truth"
+        elif binarize is not None:
             arguments["binarized"] = binarize
     if recipe != "supervised":
         arguments["alpha"] = alpha

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from kdkit import ConfigurationError
 from kdkit_pose.cli.loading import load_network
-from kdkit_pose.cli.options import BatchSize, CodecName, InputSize, Json, Sigma, Workers, build_codec
-from kdkit_pose.cli.show import Tracked, metrics_table, write_json
+from kdkit_pose.cli.options import CodecName, InputSize, Json, Sigma, Workers, build_codec
+from kdkit_pose.cli.show import Tracked, describe_data, metrics_table, write_json
 from kdkit_pose.codecs import Decoder
 from kdkit_pose.data import CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator, write_results
@@ -31,15 +31,19 @@ def evaluate(
     sigma: Sigma = None,
     decoder: Annotated[str | None, typer.Option(help="How to decode: peak or centroid.")] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirrored input's heatmaps.")] = True,
-    batch_size: BatchSize = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Persons at a time.")] = 64,
     workers: Workers = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the keypoints found, in COCO's format.")] = None,
     json: Json = None,
 ) -> None:
-    """Evaluate a network as COCO does: flip test, decoding, rescoring, OKS-NMS, AP.
+    """Evaluate a network as COCO does.
 
-    Example: kdkit-pose evaluate --checkpoint runs/odkd/student.safetensors
-    --annotations person_keypoints_val2017.json --images val2017
+    Flip test, decoding, rescoring, OKS-NMS, AP; with the ground truth's boxes, or with a detector's by --boxes.
+
+    \b
+    Example:
+      kdkit-pose evaluate --checkpoint runs/odkd/student.safetensors \\
+        --annotations person_keypoints_val2017.json --images val2017
     """
     network, known = load_network(checkpoint, model, mask_fusion, "--model")
     chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
@@ -55,9 +59,11 @@ def evaluate(
     found = evaluator.results(network.to("cuda" if torch.cuda.is_available() else "cpu"))
     metrics = evaluator.score(found)
     console = Console()
-    console.print(f"{len(data)} persons in {len(data.image_ids)} pictures; {data.skipped}", highlight=False)
+    console.print(describe_data(data), highlight=False, soft_wrap=True)
     console.print(metrics_table({str(network.name): metrics}, "network"))
-    console.print(f"{source} boxes, flip test {'on' if flip else 'off'}, {scheme}", highlight=False)
+    console.print(
+        f"{source} boxes, flip test {'on' if flip else 'off'}, {scheme}", highlight=False, soft_wrap=True
+    )
     if results is not None:
         write_results(found, results)
     write_json(metrics, json)

@@ -21,7 +21,9 @@ def score(
 ) -> None:
     """Score a results file with COCO's keypoint metrics.
 
-    Example: kdkit-pose score --annotations person_keypoints_val2017.json --results results.json
+    \b
+    Example:
+      kdkit-pose score --annotations person_keypoints_val2017.json --results results.json
     """
     metrics = coco_metrics(annotations, results, boxes=boxes)  # type: ignore[arg-type]  # checked there
     Console().print(metrics_table({results.name: metrics}, "results"))

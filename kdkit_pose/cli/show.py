@@ -5,23 +5,41 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from kdkit.files import write_atomically
+from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.evaluation import Metrics
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
 
 def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
-    """Return COCO's ten figures of each row, and where its boxes came from."""
-    table = Table(first, *FIGURES, "boxes")
+    """Return COCO's ten figures of each row, and where its boxes came from, in 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
+    table.add_column(first, overflow="fold")
+    for figure in FIGURES:
+        table.add_column(figure, justify="right", no_wrap=True)
     for name, metrics in rows.items():
-        figures = (metrics[figure] for figure in FIGURES)  # type: ignore[literal-required]
-        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in figures), metrics["boxes"])
+        figures = [metrics[figure] for figure in FIGURES]  # type: ignore[literal-required]
+        table.add_row(
+            f"{name}\n{metrics['boxes']} boxes", *("-" if value is None else f"{value:.3f}" for value in figures)
+        )
+        if None in figures:
+            table.caption = "-: the ground truth has no such person"
     return table
+
+
+def describe_data(data: CocoKeypoints, what: str = "persons") -> str:
+    """Return how many persons a data set has, and in lines of their own what was left out or changed."""
+    lines = [f"{len(data)} {what} in {len(data.image_ids)} pictures"]
+    for title, tally in (("left out", data.skipped.left_out), ("noted", data.skipped.noted)):
+        if tally.total:
+            lines.append(f"  {title}: {tally}")
+    return "\n".join(lines)
 
 
 def write_json(content: Mapping[str, Any], path: Path | None) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from kdkit_pose.cli.options import Seed
+from kdkit import ConfigurationError
 from kdkit_pose.synthetic import SyntheticPeople, write_coco
 
 
@@ -15,14 +15,16 @@ def synthesize(
     out: Annotated[Path, typer.Option(help="Folder to make annotations/ and images/ in.")],
     train: Annotated[int, typer.Option(min=0, help="Training pictures.")] = 1000,
     val: Annotated[int, typer.Option(min=0, help="Validation pictures.")] = 200,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pictures; another seed, other people.")] = 0,
     crowded: Annotated[float, typer.Option(help="Share of pictures with people close together, 0 to 1.")] = 0.5,
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw; 0 draws in this one.")] = 0,
 ) -> None:
-    """Draw synthetic people and write them as a COCO-format data set.
+    """Draw synthetic people as a COCO-format data set.
 
     Example: kdkit-pose synthesize --out people --train 2000 --val 200
     """
+    if train == val == 0:
+        raise ConfigurationError("nothing to draw: both --train and --val are 0")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         # Two seeds a data set: no picture of one split is in the other.

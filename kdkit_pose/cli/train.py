@@ -11,6 +11,7 @@ from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import training_data, validation
 from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.show import describe_data
 from kdkit_pose.fit import FitSettings, fit
 
 
@@ -44,8 +45,11 @@ def train(
 ) -> None:
     """Train a teacher, or a plain student, on ground truth.
 
-    Example: kdkit-pose train --model hrnet_w32 --train-annotations person_keypoints_train2017.json
-    --images train2017 --val-annotations person_keypoints_val2017.json --val-images val2017 --out runs/w32
+    \b
+    Example:
+      kdkit-pose train --model hrnet_w32 --out runs/w32 \\
+        --train-annotations person_keypoints_train2017.json --images train2017 \\
+        --val-annotations person_keypoints_val2017.json --val-images val2017
     """
     scheme = build_codec(codec, input_size, sigma)
     torch.manual_seed(seed)
@@ -56,7 +60,7 @@ def train(
     data = training_data(
         train_annotations, images, scheme, augment=augment, masks="mask" in network.inputs, seed=seed
     )
-    console.print(f"{len(data)} training persons; {data.skipped}", highlight=False, soft_wrap=True)
+    console.print(describe_data(data, "training persons"), highlight=False, soft_wrap=True)
     settings = FitSettings(
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -75,7 +79,11 @@ def train(
         out,
         settings,
         evaluator=validation(val_annotations, val_images or images, scheme, masks="mask" in network.inputs),
-        config={"checkpoint": str(checkpoint) if checkpoint else None},
+        config={
+            "train_annotations": str(train_annotations),
+            "images": str(images),
+            "checkpoint": str(checkpoint) if checkpoint else None,
+        },
     )
     if result.best is not None:
         console.print(f"best val/AP {result.best:.3f} with ground truth boxes", highlight=False)

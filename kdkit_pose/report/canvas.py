@@ -20,7 +20,8 @@ def rasterize(drawing: Drawing) -> NDArray[np.uint8]:
     """Draw a matplotlib figure: RGB uint8 [H, W, 3]."""
     canvas = FigureCanvasAgg(drawing)
     canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[:, :, :3].copy()
+    rgba = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)  # type: ignore[no-untyped-call]
+    return rgba[:, :, :3].copy()
 
 
 def panels(headers: list[str], rows: int, aspect: float) -> tuple[Drawing, list[list[Axes]]]:
@@ -34,7 +35,7 @@ def panels(headers: list[str], rows: int, aspect: float) -> tuple[Drawing, list[
     Returns:
         The figure and its axes, [row][column].
     """
-    wrapped = [fill(header, 21) for header in headers]
+    wrapped = [fill(header, 24) for header in headers]
     header_height = _LINE_HEIGHT * (1 + max(header.count("\n") for header in wrapped)) + 0.08
     panel_height = _PANEL_WIDTH / aspect
     width = len(headers) * (_PANEL_WIDTH + _GAP) - _GAP
@@ -56,13 +57,13 @@ def panels(headers: list[str], rows: int, aspect: float) -> tuple[Drawing, list[
         for row in range(rows)
     ]
     for axes, header in zip(grid[0], wrapped, strict=True):
-        axes.set_title(header, fontsize=10, color=INK, pad=5, parse_math=False)
+        axes.set_title(header, fontsize=9.5, color=INK, pad=5, parse_math=False)
     return drawing, grid
 
 
 def show_crop(axes: Axes, image: NDArray[np.uint8]) -> None:
     """Fill a panel with an image [H, W, 3]; its axes then count in the image's pixels, whole at their centres."""
     height, width, _ = image.shape
-    axes.imshow(image, interpolation="bicubic", aspect="auto")
+    axes.imshow(image, interpolation="lanczos", aspect="auto")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()

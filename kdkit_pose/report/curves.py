@@ -23,6 +23,7 @@ def draw_loss_curves(runs: Sequence[ReportedRun], *, name: str = "loss_curves") 
         if known:
             axes.set_yscale("log")
             _plot(axes, index, run.name, [epoch for epoch, _ in known], [loss for _, loss in known])
+    axes.set_xlim(left=0)
     staged = _mark_stages(axes, runs, as_share=False)
     caption = (
         "The mean training loss of each epoch, on a logarithmic scale. Runs that learn from different targets "
@@ -63,9 +64,9 @@ def _blank(x_label: str, y_label: str) -> tuple[Drawing, Axes]:
 
 def _plot(axes: Axes, index: int, label: str, x: list[float], y: list[float]) -> None:
     # Points are shown where they can be told apart; a run of one line is nothing but a point.
-    marker = "o" if len(x) <= 30 else ""
+    marker = "o" if len(x) <= 60 else ""
     colour = _COLOURS[index % len(_COLOURS)]
-    axes.plot(x, y, label=label, color=colour, linewidth=1.8, marker=marker, markersize=3.5)
+    axes.plot(x, y, label=label, color=colour, linewidth=1.7, marker=marker, markersize=3)
 
 
 def _mark_stages(axes: Axes, runs: Sequence[ReportedRun], *, as_share: bool) -> str:
@@ -96,7 +97,9 @@ def _mark_stages(axes: Axes, runs: Sequence[ReportedRun], *, as_share: bool) -> 
 def _finished(drawing: Drawing, axes: Axes, name: str, caption: str) -> Figure:
     lines = axes.get_lines()
     if lines:
-        columns = min(4, len(lines))
+        # A row has room for about 75 characters.
+        longest = max(len(str(line.get_label())) for line in lines)
+        columns = max(1, min(4, len(lines), 75 // longest))
         legend = drawing.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
         for text in legend.get_texts():
             text.set_parse_math(False)

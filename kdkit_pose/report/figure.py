@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -45,7 +46,9 @@ class Figure:
         words = re.sub(r"[_-]+", " ", self.name).strip()
         return words[:1].upper() + words[1:]
 
+    @cached_property
     def png(self) -> bytes:
         """The image as the content of a PNG file."""
         bgr = np.ascontiguousarray(self.image[:, :, ::-1])
-        return bytes(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1])
+        # Level 9 takes twelve times as long, to save 4 per cent.
+        return cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()

@@ -52,7 +52,7 @@ def _results(runs: Sequence[ReportedRun]) -> str:
 
 def _figure(figure: Figure) -> str:
     height, width, _ = figure.image.shape
-    content = b64encode(figure.png()).decode()
+    content = b64encode(figure.png).decode()
     title = escape(figure.title)
     return (
         f'<section>\n<h2>{title}</h2>\n<figure>\n<div class="scroll picture" tabindex="0" role="region" '

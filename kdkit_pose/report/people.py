@@ -51,8 +51,9 @@ def draw_people(
             if annotation_id in found:
                 keypoints = _checked(found[annotation_id], dataset.skeleton, run)
                 _draw_prediction(axes, crop, dataset.skeleton, keypoints, faint_below)
+    outline = " with the outline of the person's mask" if dataset.has_masks else ""
     caption = (
-        "Held-out people, a row each: the truth with the outline of the person's mask, then what each network "
+        f"Held-out people, a row each: the truth{outline}, then what each network "
         "found. The person's own left side is blue, the right orange. Rings are keypoints that are labelled "
         f"but hidden from sight; keypoints that a network gives a score below {faint_below:g} are faint."
     )
@@ -85,12 +86,14 @@ def _draw_truth(axes: Axes, crop: PersonCrop, skeleton: Skeleton, flat: Sequence
     if crop.mask is not None and crop.mask.min() < 0.5 < crop.mask.max():
         axes.contour(crop.mask, levels=[0.5], colors=["black"], linewidths=[1.8], alpha=0.5)
         axes.contour(crop.mask, levels=[0.5], colors=["#ffe14d"], linewidths=[1.0])
-    points, visibility = apply_affine(crop.matrix, keypoints[:, :2]), keypoints[:, 2]
-    draw_skeleton(axes, skeleton, points, visibility > 0, hollow=visibility == 1)
+    points, visibility = apply_affine(crop.matrix, keypoints[:, :2]), keypoints[:, 2].astype(np.int64)
+    draw_skeleton(axes, skeleton, points, np.isin(visibility, (1, 2)), hollow=np.isin(visibility, 1))
 
 
 def _draw_prediction(
     axes: Axes, crop: PersonCrop, skeleton: Skeleton, keypoints: NDArray[np.float64], faint_below: float
 ) -> None:
-    points, known = apply_affine(crop.matrix, keypoints[:, :2]), np.isfinite(keypoints).all(axis=1)
+    known = np.asarray(np.isfinite(keypoints).all(axis=1))
+    keypoints = np.where(known[:, None], keypoints, 0.0)
+    points = apply_affine(crop.matrix, keypoints[:, :2])
     draw_skeleton(axes, skeleton, points, known, faint=keypoints[:, 2] < faint_below)

@@ -52,8 +52,9 @@ def draw_skeleton(
         dark = to_rgba("black", 0.8 * alpha)
         x, y = points[index]
         if hollow[index]:
-            axes.scatter(x, y, s=24, facecolors="none", edgecolors=[dark], linewidths=2.6, zorder=3)
-            axes.scatter(x, y, s=24, facecolors="none", edgecolors=[colour], linewidths=1.3, zorder=3)
+            # Dark inside, for limbs end there.
+            axes.scatter(x, y, s=24, facecolors=[dark], edgecolors=[dark], linewidths=2.6, zorder=3)
+            axes.scatter(x, y, s=24, facecolors="none", edgecolors=[colour], linewidths=1.4, zorder=3)
         else:
             axes.scatter(x, y, s=20, facecolors=[colour], edgecolors=[dark], linewidths=0.8, zorder=3)
 

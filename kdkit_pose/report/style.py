@@ -34,7 +34,7 @@ figure { margin: 0; }
 .picture { background: #ffffff; padding: 0.75rem; }
 .picture img { display: block; width: 100%; min-width: 36rem; height: auto; }
 figcaption { margin-top: 0.6rem; }
-@media (prefers-color-scheme: dark) { .picture img { filter: brightness(0.94); } }
+@media (prefers-color-scheme: dark) { .picture { filter: brightness(0.92); } }
 @media (max-width: 40rem) {
   main { padding: 1.5rem 1rem 3rem; }
   th, td { padding: 0.5rem 0.6rem; }

@@ -8,7 +8,7 @@ from kdkit_pose.report.run import ReportedRun
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 """The metrics that the table has a column for."""
 
-DASH = "–"
+DASH = "\N{EN DASH}"
 """Stands for what is not known."""
 
 
@@ -37,11 +37,8 @@ def format_parameters(parameters: int) -> str:
     """A count as it is read: 950, 12.3 k, 1.23 M."""
     for unit, letter in ((1e6, " M"), (1e3, " k")):
         if parameters >= unit:
-            return (
-                f"{parameters / unit:.3g}{letter}"
-                if parameters < 1000 * unit
-                else f"{parameters / unit:.0f}{letter}"
-            )
+            count = parameters / unit
+            return f"{count:.0f}{letter}" if count >= 100 else f"{count:.3g}{letter}"
     return str(parameters)
 
 

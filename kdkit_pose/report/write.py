@@ -40,7 +40,10 @@ def write_report(
     page = folder / "report.html"
     text = render_page(title, runs, figures, notes)
     for figure in figures:
-        content = figure.png()
-        write_atomically(folder / "report" / f"{figure.name}.png", lambda file, data=content: file.write(data))
-    write_atomically(page, lambda file: file.write(text.encode()))
+        _write(folder / "report" / f"{figure.name}.png", figure.png)
+    _write(page, text.encode())
     return page
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
