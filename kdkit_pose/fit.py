@@ -134,7 +134,7 @@ def fit(
     return Trainer(
         distiller,
         batches,
-        optimizer=partial(torch.optim.Adam, lr=settings.learning_rate),
+        optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
         out=out,
         evaluate=evaluator,
         evaluate_every=settings.evaluate_every,

@@ -40,22 +40,23 @@ class TrainingProgress:
 
     def begin(self, epoch: int, stage: str, batches: int | None, done: int) -> None:
         """Show a new epoch's bar."""
-        description = f"epoch {epoch + 1}, stage '{stage}'"
+        description = f"epoch {epoch + 1}, stage {stage}"
         self._bar.reset(self._task, total=batches, completed=done, description=description, visible=True)
 
     def advance(self) -> None:
         """Count a batch."""
         self._bar.advance(self._task)
 
-    def end(self, line: Mapping[str, object]) -> None:
-        """Print the line of an epoch that ended."""
-        values = [
-            f"{name.removeprefix('loss/')} {value:.4g}"
-            for name, value in line.items()
-            if isinstance(value, float) and name not in ("learning_rate", "seconds") and "/" in name
-        ]
+    def end(self, line: Mapping[str, object], monitor: str | None) -> None:
+        """Print the line of an epoch that ended: its losses, and the monitored metric where there is one."""
+        losses = {name.removeprefix("loss/"): value for name, value in line.items() if name.startswith("loss/")}
+        if len(losses) == 2:  # the total of one objective says nothing new
+            del losses["total"]
+        values = [f"{name} {value:.3g}" for name, value in losses.items()]
+        if monitor is not None and monitor in line:
+            values.append(f"[bold]{monitor} {line[monitor]:.3f}[/bold]")
         self._console.print(
-            f"epoch {line['epoch']}  step {line['step']}  stage '{line['stage']}'  " + "  ".join(values),
+            f"epoch {line['epoch']}  step {line['step']}  stage {line['stage']}  " + "  ".join(values),
             highlight=False,
             soft_wrap=True,
         )

@@ -267,7 +267,7 @@ class Trainer:
             self.folder.append_metrics(line)
         self._engine.log(metrics, curriculum.steps)
         self._save(best=improved)
-        self._progress.end(line)
+        self._progress.end(line, self._monitor)
 
     def _run_evaluation(self) -> dict[str, float]:
         if self._evaluate is None:

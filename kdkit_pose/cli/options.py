@@ -95,5 +95,8 @@ def build_codec(
         size = (width, height)
     if sigma is None:
         sigma = known.sigma if known and input_size is None else 3.0 if size[1] >= 384 else 2.0
-    decoder = decoder or (known.decoder if known else "peak")
-    return codecs.create(name or (known.name if known else "dark"), size, sigma, decoder)
+    if decoder is None:
+        decoder = known.decoder if known else "peak"
+    if name is None:
+        name = known.name if known else "dark"
+    return codecs.create(name.lower(), size, sigma, decoder)

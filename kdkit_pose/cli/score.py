@@ -23,7 +23,8 @@ def score(
 
     \b
     Example:
-      kdkit-pose score --annotations person_keypoints_val2017.json --results results.json
+      kdkit-pose score --annotations person_keypoints_val2017.json \\
+        --results results.json
     """
     metrics = coco_metrics(annotations, results, boxes=boxes)  # type: ignore[arg-type]  # checked there
     Console().print(metrics_table({results.name: metrics}, "results"))

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kdkit import DataError, RunFolderError
@@ -33,7 +34,7 @@ def draw_people(
         folder: of the data set.
         settings: how many pictures.
         seed: of the pictures.
-        progress: called with split, pictures done and pictures in all.
+        progress: called with split, pictures in all and pictures done.
 
     Raises:
         RunFolderError: if the folder holds other people.
@@ -49,7 +50,7 @@ def draw_people(
             split,
             workers=min(2, os.cpu_count() or 1),
             first_image_id=1 if split == "train" else 1 + settings.train_pictures,
-            progress=lambda done, split=split, total=len(people): progress(split, done, total),  # type: ignore[misc]
+            progress=partial(progress, split, len(people)),
         )
 
 

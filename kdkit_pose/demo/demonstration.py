@@ -1,7 +1,7 @@
 """Four trainings on synthetic people: two teachers, a plain student, and the same student by ODKD."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from kdkit import Binarize, Curriculum, Schedule
+from kdkit import Binarize, Cosine, Curriculum, Schedule
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models, recipes
 from kdkit_pose.codecs import DARK, Codec
@@ -28,8 +28,10 @@ from kdkit_pose.report import (
     draw_binarization,
     draw_learning_curve,
     draw_loss_curves,
-    draw_people as draw_predictions,
     write_report,
+)
+from kdkit_pose.report import (
+    draw_people as draw_predictions,
 )
 
 
@@ -58,7 +60,7 @@ class Demonstration:
 
     def __init__(self, out: Path, settings: DemoSettings, seed: int, console: Console) -> None:
         self._out, self._settings, self._seed, self._console = out, settings, seed, console
-        self._codec = DARK(input_size=settings.input_size)
+        self._codec = DARK(input_size=settings.input_size, sigma=settings.sigma)
         self._runs: list[ReportedRun] = []
         self._poses: dict[str, dict[int, npt.NDArray[np.float64]]] = {}
 
@@ -70,37 +72,35 @@ class Demonstration:
         self._val_data = open_people(self._out / "data", "val", self._codec, self._seed)
         self._say(f"{len(self._train_data)} people to train on, {len(self._val_data)} to evaluate on")
 
-        rate = FitSettings(learning_rate=settings.teacher_rate, schedule="cosine").rate()
+        rate = settings.teacher_rate
         primary = self._new(settings.teacher)
-        self._fit("primary teacher", primary, _plain(settings.primary_epochs, rate))
+        self._fit("primary teacher", primary, _plain(settings.primary_epochs, rate), rate)
         senior = self._new(settings.teacher, mask_fusion="concat")
         # With a new input channel of zeros the senior begins as good as the primary.
         models.load_checkpoint(senior, self._out / "primary-teacher" / "student.safetensors")
-        self._fit("senior teacher", senior, _plain(settings.senior_epochs, rate))
+        self._fit("senior teacher", senior, _plain(settings.senior_epochs, rate), rate)
 
-        rate = FitSettings(learning_rate=settings.student_rate, schedule="cosine").rate()
+        rate = settings.student_rate
         student = self._new(settings.student)
-        self._fit("plain student", student, _plain(settings.student_epochs, rate))
+        self._fit("plain student", student, _plain(settings.student_epochs, rate), rate)
         curriculum = recipes.odkd(
             MaskAwareTeacher("primary", primary),
             teacher := MaskAwareTeacher("senior", senior),
             primary_until=settings.student_epochs // 2,
             senior_until=settings.student_epochs - settings.student_epochs // 2,
-            learning_rate=rate,
+            learning_rate=_falling(rate),
         )
-        self._fit("ODKD student", self._new(settings.student), curriculum)
+        self._fit("ODKD student", self._new(settings.student), curriculum, rate)
         return DemoResult(tuple(self._runs), self._report(teacher))
 
     def _draw(self) -> None:
-        with Progress(
-            console=self._console, transient=True, disable=not self._console.is_terminal
-        ) as progress:
+        with Progress(console=self._console, transient=True, disable=not self._console.is_terminal) as progress:
             task = progress.add_task("drawing people")
             draw_people(
                 self._out / "data",
                 self._settings,
                 self._seed,
-                lambda split, done, total: progress.update(
+                lambda split, total, done: progress.update(
                     task, description=f"drawing people ({split})", completed=done, total=total
                 ),
             )
@@ -109,13 +109,13 @@ class Demonstration:
         # The same seed for both students: they begin with the same weights.
         torch.manual_seed(self._seed)
         network = models.create(name, mask_fusion=mask_fusion)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        network.to(memory_format=torch.channels_last)
+        return network
 
-    def _fit(self, name: str, network: PoseHRNet, curriculum: Curriculum) -> None:
+    def _fit(self, name: str, network: PoseHRNet, curriculum: Curriculum, rate: float) -> None:
         settings = self._settings
         out = self._out / name.replace(" ", "-").lower()
-        decoder = recipes.decoder_for(curriculum)
-        codec = DARK(input_size=settings.input_size, decoder=decoder)
+        codec = replace(self._codec, decoder=recipes.decoder_for(curriculum))
         evaluator = self._evaluator(codec)
         self._say(f"\n{name}: {network.name}, stages {', '.join(stage.name for stage in curriculum)}")
         fit(
@@ -125,7 +125,7 @@ class Demonstration:
             out,
             FitSettings(
                 batch_size=settings.batch_size,
-                learning_rate=settings.student_rate,
+                learning_rate=rate,
                 seed=self._seed,
                 evaluate_every=settings.evaluate_every,
                 # Every network is judged at its end: to choose its best epoch would favour long trainings.
@@ -194,13 +194,15 @@ def run_demo(
     return Demonstration(Path(out), settings or DemoSettings(), seed, console or Console(stderr=True)).run()
 
 
-def _plain(epochs: int, rate: Schedule) -> Curriculum:
-    return recipes.supervised(until=epochs, learning_rate=rate)
+def _falling(rate: float) -> Schedule:
+    return Cosine(rate, rate * 0.01, over="run")
 
 
-def _reported(
-    name: str, network: PoseHRNet, metrics: Metrics, lines: Sequence[Mapping[str, Any]]
-) -> ReportedRun:
+def _plain(epochs: int, rate: float) -> Curriculum:
+    return recipes.supervised(until=epochs, learning_rate=_falling(rate))
+
+
+def _reported(name: str, network: PoseHRNet, metrics: Metrics, lines: Sequence[Mapping[str, Any]]) -> ReportedRun:
     return ReportedRun(
         name=name,
         network=str(network.name),

@@ -6,7 +6,7 @@ quarter of the resolution:
 >>> import torch
 >>> from kdkit_pose import models
 >>> models.names()
-('hrnet_w16', 'hrnet_w18', 'hrnet_w32', 'hrnet_w48', 'hrnet_w16_small', 'hrnet_w8_small')
+('hrnet_w16', 'hrnet_w18', 'hrnet_w32', 'hrnet_w48', 'hrnet_w16_small', 'hrnet_w12_small', 'hrnet_w8_small')
 >>> student = models.create("hrnet_w8_small").eval()
 >>> image = torch.rand(1, 3, 128, 96)
 >>> student(image).shape

@@ -67,8 +67,17 @@ CONFIGS: dict[str, HRNetConfig] = {
         first_stage_blocks=1,
         first_stage_channels=32,
     ),
-    # kdkit's own, not a published network: hrnet_w16_small with every channel count halved, so that the
-    # demo's student trains in minutes on a CPU.
+    # kdkit's own, not published networks: hrnet_w16_small with narrower branches. 12 channels are the demo's
+    # student. 8, with stem and first stage halved too, are for tests and trials: that few channels cannot span
+    # 17 heatmaps.
+    "hrnet_w12_small": HRNetConfig(
+        "small HRNet-W12",
+        width=12,
+        modules=(1, 1, 1),
+        blocks=2,
+        first_stage_blocks=1,
+        first_stage_channels=32,
+    ),
     "hrnet_w8_small": HRNetConfig(
         "small HRNet-W8",
         width=8,

@@ -386,5 +386,5 @@ def test_progress_shows_a_line_an_epoch(toy, tmp_path, capsys):
     trainer(toy, tmp_path, progress=True).fit()
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 4
-    assert "stage 'senior'" in lines[-1]
+    assert "stage senior" in lines[-1]
     assert "val/error" in lines[-1]

@@ -1,0 +1,159 @@
+"""synthesize, train, train, distill, evaluate, score."""
+
+import json
+
+import pytest
+import torch
+
+from kdkit_pose import codecs, models
+from kdkit_pose.cli.show import FIGURES
+from kdkit_pose.codecs import DARK
+
+KEYS = ["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL", "boxes"]
+
+
+@pytest.fixture
+def evaluated(chain):
+    return ["--annotations", chain.val, "--images", chain.images]
+
+
+def test_figures_are_the_contracts():
+    assert [*FIGURES, "boxes"] == KEYS
+
+
+def test_evaluate_and_score_agree_to_the_bit(chain, run, tmp_path):
+    content = chain.content()
+    for person in content["annotations"]:
+        # Persons so large that OKS forgives even this student.
+        person["area"] = 3e5
+    truth, found, scored, results = (tmp_path / name for name in ("t.json", "a.json", "b.json", "r.json"))
+    truth.write_text(json.dumps(content))
+    evaluated = ["--annotations", truth, "--images", chain.images, "--results", results, "--json", found]
+    text = run("evaluate", "--checkpoint", chain.student("odkd"), *evaluated)
+    run("score", "--annotations", truth, "--results", results, "--json", scored)
+    figures = json.loads(found.read_text())
+    assert list(figures) == KEYS
+    assert figures == json.loads(scored.read_text())
+    assert figures["boxes"] == "ground truth"
+    assert 0 < figures["AP"] < 1
+    assert figures["APM"] is figures["ARM"] is None
+    assert f"{figures['AP']:.3f}" in text
+    assert "ground truth boxes" in text
+
+
+def test_a_perfect_result_has_ap_1_and_sizes_nobody_has_are_null(chain, run, tmp_path):
+    content = chain.content()
+    people = [one for one in content["annotations"] if one["num_keypoints"]]
+    for person in content["annotations"]:
+        person["area"] = 50.0**2
+    truth, perfect = tmp_path / "truth.json", tmp_path / "perfect.json"
+    truth.write_text(json.dumps(content))
+    keys = ("image_id", "category_id", "keypoints")
+    perfect.write_text(json.dumps([{key: one[key] for key in keys} | {"score": 1.0} for one in people]))
+    text = run("score", "--annotations", truth, "--results", perfect, "--json", tmp_path / "f.json")
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["AP"] == figures["APM"] == pytest.approx(1)
+    assert figures["APL"] is figures["ARL"] is None
+    assert "no such person" in text
+
+
+def test_detector_boxes_are_named(chain, run, evaluated, tmp_path):
+    boxes = tmp_path / "boxes.json"
+    people = chain.content()["annotations"]
+    keys = ("image_id", "category_id", "bbox")
+    boxes.write_text(json.dumps([{key: one[key] for key in keys} | {"score": 0.5} for one in people]))
+    figures = tmp_path / "f.json"
+    text = run(
+        *("evaluate", "--checkpoint", chain.student("odkd"), *evaluated, "--boxes", boxes, "--json", figures),
+    )
+    assert json.loads(figures.read_text())["boxes"] == "detector"
+    assert "detector boxes" in text
+    assert "ground truth boxes" not in text
+
+
+def test_the_flip_test_can_be_left_out(chain, run, evaluated):
+    arguments = ("evaluate", "--checkpoint", chain.student("primary"), *evaluated)
+    assert "flip test on" in run(*arguments)
+    assert "flip test off" in run(*arguments, "--no-flip")
+
+
+def test_the_senior_starts_as_the_primary_and_reads_masks(chain, run, evaluated, tmp_path):
+    senior = models.load(chain.student("senior"))
+    assert senior.inputs == ("image", "mask")
+    assert "fresh, not from the file: conv1.weight[:, 3:] (zero)" in chain.printed["senior"]
+    assert "ground truth boxes" in run("evaluate", "--checkpoint", chain.student("senior"), *evaluated)
+    learned = models.load(chain.student("primary")).conv1.weight
+    assert not torch.equal(senior.conv1.weight[:, :3], learned)
+
+
+def test_the_teachers_are_evaluated_before_the_student_learns(chain):
+    lines = chain.printed["odkd"].splitlines()
+    assert sum(line.startswith(("teacher primary: AP", "teacher senior: AP")) for line in lines) == 2
+
+
+def test_the_student_knows_its_network_and_its_codec(chain):
+    metadata = models.read_metadata(chain.student("odkd"))
+    assert codecs.from_metadata(metadata) == DARK(input_size=(64, 64), decoder="centroid")
+    assert models.load(chain.student("odkd")).inputs == ("image",)
+    assert codecs.from_metadata(models.read_metadata(chain.student("primary"))).decoder == "peak"
+
+
+def test_a_run_says_how_to_repeat_it(chain):
+    config = json.loads((chain.folder / "odkd" / "config.json").read_text())
+    assert [stage["stage"] for stage in config["curriculum"]] == ["primary", "senior"]
+    settings = config["config"]
+    assert settings["recipe"] == "odkd"
+    assert settings["seed"] == 0
+    assert settings["teachers"]["senior"]["path"] == str(chain.student("senior"))
+    assert settings["train_annotations"].endswith("person_keypoints_train.json")
+    stages = [json.loads(line) for line in (chain.folder / "odkd" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in stages] == ["primary", "senior"]
+    assert all("val/AP" in line for line in stages)
+
+
+def test_left_out_persons_are_counted_and_named(chain, run, evaluated, tmp_path):
+    content = chain.content()
+    gone = content["images"][0]["file_name"]
+    images = tmp_path / "images"
+    for entry in content["images"][1:]:
+        (images / entry["file_name"]).parent.mkdir(parents=True, exist_ok=True)
+        (images / entry["file_name"]).write_bytes((chain.images / entry["file_name"]).read_bytes())
+    text = run(
+        *("evaluate", "--checkpoint", chain.student("primary"), "--annotations", chain.val, "--images", images)
+    )
+    assert (
+        f"picture is missing: {sum(_is_in(one, content['images'][0]) for one in content['annotations'])}" in text
+    )
+    assert gone in text
+
+
+def _is_in(annotation, image):
+    return annotation["image_id"] == image["id"] and annotation["num_keypoints"] > 0
+
+
+@pytest.mark.parametrize("recipe", ["fpd", "supervised", "primary_only", "senior_only", "joint", "reversed_order"])
+def test_every_recipe_runs(chain, run, tmp_path, recipe):
+    teachers = {
+        "fpd": ["primary"],
+        "primary_only": ["primary"],
+        "senior_only": ["senior"],
+        "supervised": [],
+    }.get(recipe, ["primary", "senior"])
+    files = [part for name in teachers for part in (f"--{name}", chain.student(name))]
+    text = run(
+        *("distill", "--recipe", recipe, "--student", "hrnet_w8_small", *chain.data, *files),
+        *("--epochs", 2, "--input-size", "32x32", "--no-augment", "--out", tmp_path / recipe),
+    )
+    assert str(tmp_path / recipe / "student.safetensors") in text.replace("\n", "")
+    assert ("not checked" in text) == bool(teachers)
+    config = json.loads((tmp_path / recipe / "config.json").read_text())
+    assert set(config["config"]["teachers"]) == set(teachers)
+
+
+def test_a_resumed_command_changes_nothing(chain, run, tmp_path):
+    before = (chain.folder / "primary" / "metrics.jsonl").read_text()
+    run(
+        *("train", "--model", "hrnet_w8_small", *chain.data, "--val-annotations", chain.val, "--epochs", 2),
+        *("--evaluate-every", 1, "--input-size", "64x64", "--out", chain.folder / "primary"),
+    )
+    assert (chain.folder / "primary" / "metrics.jsonl").read_text() == before

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+from rich.console import Console
+
+from kdkit_pose.cli.show import FIGURES, metrics_table, write_json
+
+
+@pytest.fixture
+def metrics():
+    return {name: (index + 1) / 20 for index, name in enumerate(FIGURES)} | {"boxes": "ground truth"}
+
+
+def printed(table, capsys, width=80):
+    Console(width=width, legacy_windows=False).print(table)
+    return capsys.readouterr().out
+
+
+def test_the_table_fits_80_columns_whole_and_says_which_boxes(metrics, capsys):
+    rows = {"hrnet_w16_small": metrics, "another": {**metrics, "boxes": "detector"}}
+    text = printed(metrics_table(rows, "network"), capsys)
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    header = text.splitlines()[0].split()
+    assert header == ["network", *FIGURES]
+    row = next(line for line in text.splitlines() if "hrnet_w16_small" in line)
+    assert row.split()[1:] == [f"{metrics[name]:.3f}" for name in FIGURES]
+    assert "ground truth boxes" in text
+    assert "detector boxes" in text
+
+
+def test_a_figure_that_is_not_defined_is_a_dash_that_is_explained(metrics, capsys):
+    assert "no such person" not in printed(metrics_table({"net": metrics}), capsys)
+    text = printed(metrics_table({"net": {**metrics, "APL": None}}), capsys)
+    row = next(line for line in text.splitlines() if "net" in line)
+    assert row.split()[1:][FIGURES.index("APL")] == "-"
+    assert "-: the ground truth has no such person" in text
+    assert "nan" not in text.lower()
+
+
+def test_a_long_name_is_folded_not_cut(metrics, capsys):
+    text = printed(metrics_table({"person_keypoints_val2017_results.json": metrics}), capsys)
+    assert "".join(line.split()[0] for line in text.splitlines()[2:4]) == "person_keypoints_val2017_results.json"
+
+
+def test_json_is_written_whole_and_none_is_null(metrics, tmp_path):
+    write_json({**metrics, "APM": None}, tmp_path / "deep" / "figures.json")
+    assert json.loads((tmp_path / "deep" / "figures.json").read_text()) == {**metrics, "APM": None}
+    write_json(metrics, None)
+    assert len(list(tmp_path.rglob("*.json"))) == 1

@@ -1,0 +1,223 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError
+from kdkit_pose import Augment, codecs, models, recipes
+from kdkit_pose.codecs import DARK
+from kdkit_pose.fit import FitSettings, fit
+
+SETTINGS = {"batch_size": 4, "evaluate_every": 1, "schedule": "cosine", "cpu": True, "progress": False}
+
+
+class Interrupted(Exception):
+    """Stands for a crash."""
+
+
+class Fragile:
+    """Draws pictures, or evaluates, a given number of times, and then crashes."""
+
+    def __init__(self, inner, left):
+        self.inner, self.left = inner, left
+
+    def __call__(self, argument):
+        if self.left == 0:
+            raise Interrupted
+        self.left -= 1
+        return self.inner(argument)
+
+
+@pytest.fixture(scope="module")
+def run(small_network, tiny_teacher, tiny_people, tiny_evaluator):
+    """Runs ODKD, two epochs a stage."""
+
+    def start(out, *, wrap=None, evaluator=tiny_evaluator, data_seed=1, network=None, curriculum=None, **options):
+        curriculum = curriculum or recipes.odkd(
+            tiny_teacher("primary"), tiny_teacher("senior", "concat"), primary_until=2, senior_until=2
+        )
+        settings = FitSettings(**{**SETTINGS, **options})
+        data = tiny_people(drawing=data_seed, wrap=wrap, augment=Augment(), seed=settings.seed, masks=True)
+        codec = DARK(input_size=(32, 32), decoder=recipes.decoder_for(curriculum))
+        network = network or small_network(9)
+        return fit(network, curriculum, data, out, settings, evaluator=evaluator, codec=codec)
+
+    return start
+
+
+def outcome(folder):
+    last = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds")
+    momenta = {
+        (index, key): value.tolist() if isinstance(value, torch.Tensor) else value
+        for index, state in last["optimizer"]["state"].items()
+        for key, value in state.items()
+    }
+    student = {key: value.tolist() for key, value in load_file(folder / "student.safetensors").items()}
+    return (student, models.read_metadata(folder / "student.safetensors")), lines, momenta
+
+
+@pytest.fixture(scope="module")
+def straight(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    run(folder)
+    return outcome(folder)
+
+
+def test_the_students_file_is_a_plain_network_with_its_name_and_codec(run, tmp_path, small_network):
+    network = small_network(9)
+    result = run(tmp_path, network=network, export="last")
+    assert result.epochs == 4
+    metadata = models.read_metadata(result.student)
+    assert metadata["model"] == "hrnet_w8_small"
+    assert codecs.from_metadata(metadata) == DARK(input_size=(32, 32), decoder="centroid")
+    bare = small_network(3)
+    bare.load_state_dict(load_file(result.student), strict=True)
+    loaded = models.load(result.student)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, bare.state_dict()[key])
+        assert torch.equal(value, loaded.state_dict()[key])
+
+
+def test_without_a_codec_the_file_has_the_datas(small_network, tiny_people, tmp_path):
+    data = tiny_people()
+    settings = FitSettings(**SETTINGS)
+    result = fit(small_network(), recipes.supervised(until=1), data, tmp_path, settings)
+    assert codecs.from_metadata(models.read_metadata(result.student)) == data.codec
+    assert result.best is None
+
+
+def test_a_network_that_reads_the_mask_trains_with_it(small_network, tiny_people, tmp_path):
+    network = small_network(mask_fusion="concat")
+    result = fit(network, recipes.supervised(until=1), tiny_people(), tmp_path, FitSettings(**SETTINGS))
+    assert models.load(result.student).inputs == ("image", "mask")
+    assert network.conv1.weight[:, 3:].abs().sum() > 0
+
+
+# An epoch reads each of the pictures' persons once, before it one picture is read for the check.
+@pytest.mark.parametrize("pictures", [3, 11, 24, 35])
+def test_resumed_after_a_crash_while_reading_equals_never_stopping(run, straight, tmp_path, pictures):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "resumed", wrap=lambda draw: Fragile(draw, pictures))
+    assert not (tmp_path / "resumed" / "student.safetensors").exists()
+    torch.rand(5)
+    run(tmp_path / "resumed")
+    assert outcome(tmp_path / "resumed") == straight
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 2, 3])
+def test_resumed_after_a_crash_while_evaluating_equals_never_stopping(
+    run, straight, tiny_evaluator, tmp_path, evaluations
+):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "resumed", evaluator=Fragile(tiny_evaluator, evaluations))
+    run(tmp_path / "resumed")
+    assert outcome(tmp_path / "resumed") == straight
+
+
+@pytest.mark.parametrize("evaluations", [1, 3])
+def test_a_worker_changes_nothing_not_even_when_resumed(run, straight, tiny_evaluator, tmp_path, evaluations):
+    with pytest.raises(Interrupted):
+        run(tmp_path / "resumed", evaluator=Fragile(tiny_evaluator, evaluations), workers=1)
+    run(tmp_path / "resumed", workers=1)
+    assert outcome(tmp_path / "resumed") == straight
+
+
+def test_the_comparison_can_fail(run, straight, tmp_path):
+    run(tmp_path / "other", seed=1)
+    student, lines, momenta = outcome(tmp_path / "other")
+    assert student[0] != straight[0][0]
+    assert lines != straight[1]
+    assert momenta != straight[2]
+
+
+def test_a_finished_run_stays_as_it_is(run, straight, tmp_path):
+    run(tmp_path)
+    result = run(tmp_path)
+    assert result.epochs == 4
+    assert outcome(tmp_path) == straight
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"data_seed": 5}, {"batch_size": 2}, {"learning_rate": 1e-4}])
+def test_another_run_is_refused_and_nothing_is_touched(run, tmp_path, change):
+    run(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match="another run"):
+        run(tmp_path, **change)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch_size": 500}, "batch size is 500, but there are only"),
+        ({"learning_rate": -1.0}, "learning rate"),
+        ({"learning_rate": float("nan")}, "learning rate"),
+        ({"schedule": "zigzag"}, "'zigzag'"),
+        ({"ema": 1.5}, "ema"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_the_folder_is_made(run, tmp_path, change, words):
+    with pytest.raises(ConfigurationError, match=words):
+        run(tmp_path / "out", **change)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_do_not_fit_the_network_are_refused_before_the_folder_is_made(
+    small_network, tiny_people, tmp_path
+):
+    data = tiny_people(codec=DARK(input_size=(60, 60)))
+    with pytest.raises(BatchError, match="multiples of 32"):
+        fit(small_network(), recipes.supervised(until=1), data, tmp_path / "out", FitSettings(**SETTINGS))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_of_other_keypoints_is_refused(small_network, tiny_people, tmp_path):
+    from kdkit_pose import MaskAwareTeacher
+
+    teacher = MaskAwareTeacher("primary", small_network(num_keypoints=14))
+    settings = FitSettings(**SETTINGS)
+    with pytest.raises(BatchError, match="distill/primary/heatmap"):
+        fit(small_network(), recipes.fpd(teacher, until=1), tiny_people(), tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()
+
+
+def rates(folder):
+    return [json.loads(line)["learning_rate"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_schedule_is_the_settings_unless_the_curriculum_has_one(small_network, tiny_people, tmp_path):
+    for name, own, expected in (("settings", None, False), ("own", 1e-3, True)):
+        settings = FitSettings(**{**SETTINGS, "learning_rate": 1e-3})
+        curriculum = recipes.supervised(until=3, learning_rate=own)
+        fit(small_network(), curriculum, tiny_people(), tmp_path / name, settings)
+        found = rates(tmp_path / name)
+        assert (found == [1e-3] * 3) == expected
+        assert found == sorted(found, reverse=True)
+
+
+def test_warm_up_steps_raise_the_rate(small_network, tiny_people, tmp_path):
+    settings = FitSettings(**{**SETTINGS, "schedule": "constant", "warmup_steps": 1000})
+    fit(small_network(), recipes.supervised(until=2), tiny_people(), tmp_path, settings)
+    assert 0 < rates(tmp_path)[0] < rates(tmp_path)[1] < 1e-4
+
+
+def test_a_stage_may_end_on_a_plateau(run, tiny_teacher, tmp_path):
+    from kdkit import Epochs
+
+    early = Epochs(9) | Plateau("val/AP", patience=2)
+    curriculum = recipes.odkd(
+        tiny_teacher("primary"), tiny_teacher("senior", "add"), primary_until=early, senior_until=1
+    )
+    scores = iter([0.1, 0.2, 0.2, 0.1, 0.3])
+    result = run(tmp_path, curriculum=curriculum, evaluator=lambda network: {"val/AP": next(scores)})
+    assert (result.epochs, result.best) == (5, 0.3)
+
+
+def test_a_curriculum_that_awaits_a_metric_needs_an_evaluator(run, tiny_teacher, tmp_path):
+    curriculum = recipes.primary_only(tiny_teacher("primary"), until=Plateau("val/AP", patience=2))
+    with pytest.raises(ConfigurationError, match="val/AP"):
+        run(tmp_path, curriculum=curriculum, evaluator=None, schedule="constant")

@@ -1,0 +1,190 @@
+import pytest
+import torch
+
+from kdkit import (
+    Binarize,
+    ConfigurationError,
+    Distiller,
+    Epochs,
+    Identity,
+    Plateau,
+    Steps,
+    Student,
+    Supervise,
+    losses,
+)
+from kdkit_pose import recipes
+
+TEACHERS = {
+    "odkd": 2,
+    "reversed_order": 2,
+    "joint": 2,
+    "primary_only": 1,
+    "senior_only": 1,
+    "fpd": 1,
+    "supervised": 0,
+}
+DISTILLING = [name for name, count in TEACHERS.items() if count]
+
+
+@pytest.fixture
+def build(tiny_teacher):
+    def make(name, **options):
+        teachers = {
+            2: (tiny_teacher("primary"), tiny_teacher("senior", "concat")),
+            1: (tiny_teacher("teacher"),),
+            0: (),
+        }[TEACHERS[name]]
+        return getattr(recipes, name)(*teachers, **options)
+
+    return make
+
+
+def binarized(curriculum):
+    """Which targets each stage binarizes."""
+    found = []
+    for stage in curriculum:
+        kinds = {
+            "truth" if isinstance(objective, Supervise) else "teacher"
+            for objective in stage.objectives
+            if objective.transform != Identity()
+        }
+        found.append("both" if len(kinds) == 2 else next(iter(kinds), "none"))
+    return found
+
+
+def test_every_recipe_is_listed():
+    assert set(recipes.NAMES) == set(TEACHERS)
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_every_recipe_runs_through_to_a_finite_loss_and_a_gradient(build, small_network, tiny_people, name):
+    curriculum = build(name)
+    network = small_network()
+    distiller = Distiller(Student(network, "image", "heatmap"), curriculum)
+    data = tiny_people(pictures=2)
+    batch = torch.utils.data.default_collate([data[0], data[1]])
+    rows = distiller.check(batch).objectives
+    assert {row.stage for row in rows} == {stage.name for stage in curriculum}
+    assert all(row.prediction == row.target == (2, 17, 8, 8) and row.loss > 0 for row in rows)
+    step = distiller(batch)
+    step.total.backward()
+    assert torch.isfinite(step.total)
+    assert network.conv1.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_every_recipe_lasts_the_same_by_default(build, name):
+    assert sum(stage.until.length().amount for stage in build(name)) == 210
+    assert {stage.until.length().unit for stage in build(name)} == {"epochs"}
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("alpha", [0, 0.25, 0.5, 1])
+def test_weights_sum_to_one_and_the_teachers_have_alpha(build, name, alpha):
+    for stage in build(name, alpha=alpha):
+        weights = {item.name: item.schedule(0) for item in stage.objectives}
+        assert sum(weights.values()) == pytest.approx(1)
+        assert sum(value for key, value in weights.items() if key.startswith("distill")) == pytest.approx(alpha)
+        assert all(value > 0 for value in weights.values())
+        if alpha in (0, 1):
+            assert {item.source == "supervise" for item in stage.objectives} == {alpha == 0}
+        assert len({value for key, value in weights.items() if key.startswith("distill")}) <= 1
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_unlabelled_keypoints_never_count(build, name):
+    assert {item.region for stage in build(name) for item in stage.objectives} == {"visible"}
+
+
+def test_odkd_goes_from_primary_to_senior_and_binarizes_last(build):
+    curriculum = build("odkd")
+    assert [[teacher.name for teacher in stage.teachers] for stage in curriculum] == [["primary"], ["senior"]]
+    assert binarized(curriculum) == ["none", "both"]
+    assert all(item.transform == Binarize(0.5) for item in curriculum.stages[1].objectives)
+
+
+def test_reversed_order_is_odkd_with_the_teachers_exchanged(build):
+    curriculum = build("reversed_order")
+    assert [[teacher.name for teacher in stage.teachers] for stage in curriculum] == [["senior"], ["primary"]]
+    assert binarized(curriculum) == binarized(build("odkd"))
+
+
+@pytest.mark.parametrize("choice", ["none", "truth", "teacher", "both"])
+def test_binarization_is_chosen_for_each_stage(build, choice):
+    assert binarized(build("odkd", primary_binarized=choice, senior_binarized="none")) == [choice, "none"]
+    assert binarized(build("odkd", senior_binarized=choice)) == ["none", choice]
+    assert binarized(build("joint", binarized=choice)) == [choice]
+
+
+def test_the_other_recipes_binarize_as_the_stage_they_are_compared_with(build):
+    assert binarized(build("primary_only")) == ["none"]
+    assert binarized(build("senior_only")) == ["both"]
+    assert binarized(build("fpd")) == binarized(build("joint")) == binarized(build("supervised")) == ["none"]
+    assert binarized(build("supervised", binarized=True)) == ["truth"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "decoder"),
+    [
+        ("odkd", {}, "centroid"),
+        ("odkd", {"senior_binarized": "none"}, "peak"),
+        ("odkd", {"primary_binarized": "both", "senior_binarized": "none"}, "peak"),
+        ("odkd", {"senior_binarized": "truth", "alpha": 1}, "peak"),
+        ("odkd", {"senior_binarized": "teacher", "alpha": 0}, "peak"),
+        ("odkd", {"senior_binarized": "teacher"}, "centroid"),
+        ("reversed_order", {}, "centroid"),
+        ("senior_only", {}, "centroid"),
+        ("primary_only", {}, "peak"),
+        ("supervised", {"binarized": True}, "centroid"),
+        ("fpd", {}, "peak"),
+    ],
+)
+def test_a_student_is_decoded_as_its_last_targets_are(build, name, options, decoder):
+    assert recipes.decoder_for(build(name, **options)) == decoder
+
+
+def test_a_binarization_inside_of_a_chain_is_seen(build, tiny_teacher):
+    stage = build("supervised").stages[0]
+    chained = Supervise("heatmap", losses.mse, transform=Binarize(0.3) >> Binarize(0.5))
+    curriculum = type(build("supervised"))(type(stage)("chained", [chained], Epochs(1)))
+    assert recipes.decoder_for(curriculum) == "centroid"
+
+
+def test_conditions_are_taken_in_place_of_epochs(build):
+    early = Epochs(5) | Plateau("val/AP", patience=2)
+    assert [stage.until for stage in build("odkd", primary_until=early, senior_until=Steps(7))] == [
+        early,
+        Steps(7),
+    ]
+    assert build("joint", until=early).stages[0].until is early
+    assert [stage.until for stage in build("reversed_order", primary_until=3, senior_until=4)] == [
+        Epochs(4),
+        Epochs(3),
+    ]
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_alpha_out_of_range_is_refused(build, name, alpha):
+    with pytest.raises(ConfigurationError, match="alpha"):
+        build(name, alpha=alpha)
+
+
+@pytest.mark.parametrize("name", [name for name in TEACHERS if name != "fpd"])
+@pytest.mark.parametrize("threshold", [0, -1, float("nan"), 1.5])
+def test_a_threshold_out_of_range_is_refused(build, name, threshold):
+    with pytest.raises(ConfigurationError, match="threshold"):
+        build(name, threshold=threshold)
+
+
+@pytest.mark.parametrize("option", ["primary_binarized", "senior_binarized"])
+def test_an_unknown_binarization_is_refused(build, option):
+    with pytest.raises(ConfigurationError, match="'some'"):
+        build("odkd", **{option: "some"})
+
+
+@pytest.mark.parametrize("until", [0, -3, 1.5, "ten", True])
+def test_nonsense_lengths_are_refused(build, until):
+    with pytest.raises(ConfigurationError):
+        build("joint", until=until)
