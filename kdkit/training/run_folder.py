@@ -63,7 +63,8 @@ class RunFolder:
             raise RunFolderError(f"the output folder '{self.path}' is a file: give another one")
         config = json.loads(json.dumps({**config, "versions": _versions()}))
         present = [name for name in _OURS if (self.path / name).exists()]
-        if not present:
+        # A run that failed before its first checkpoint left its config alone: there is nothing to lose in it.
+        if not present or (present == [self.config.name] and self._reads_config()):
             text = json.dumps(config, indent=2) + "\n"
             write_atomically(self.config, lambda file: file.write(text.encode()))
             return False
@@ -83,15 +84,21 @@ class RunFolder:
                 f"the output folder '{self.path}' holds files of a run but no readable config.json ({error}): "
                 f"give another folder"
             ) from error
-        keys = (found.keys() | config.keys()) - {"versions"}
-        differing = sorted(key for key in keys if found.get(key) != config.get(key))
+        there, now = _flatten(found), _flatten(config)
+        differing = sorted(key for key in there.keys() | now.keys() if there.get(key) != now.get(key))
         if differing:
             key = differing[0]
             raise RunFolderError(
                 f"the output folder '{self.path}' holds another run, which differs in {', '.join(differing)} "
-                f"({key}: there {_short(found.get(key))}, now {_short(config.get(key))}): give another folder, "
+                f"({key}: there {_short(there.get(key))}, now {_short(now.get(key))}): give another folder, "
                 f"or start with that run's settings to go on with it"
             )
+
+    def _reads_config(self) -> bool:
+        try:
+            return "versions" in json.loads(self.config.read_text())
+        except (OSError, ValueError):
+            return False
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``; a value that is not finite is written as null."""
@@ -116,6 +123,17 @@ class RunFolder:
             except ValueError:
                 break
         return lines
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return every value under its dotted name, so that a difference can be named; versions may differ."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return {key: value for key, value in flat.items() if not key.startswith("versions.")}
 
 
 def _versions() -> dict[str, str]:

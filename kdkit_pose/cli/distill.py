@@ -1,5 +1,6 @@
 """``kdkit-pose distill``."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -133,6 +134,11 @@ def distill(
         learning_rate=settings.rate(),
     )
     taught = build_codec(codec, input_size, sigma, known=known)
+    if known is not None and taught != known:
+        raise ConfigurationError(
+            f"the teachers were trained for {known}, the options ask for {taught}: their heatmaps would mean "
+            f"something else; leave --codec, --input-size and --sigma out"
+        )
     learned = build_codec(codec, input_size, sigma, known=known, decoder=recipes.decoder_for(curriculum))
     masks = any("mask" in teacher.reads for teacher in teachers.values())
     torch.manual_seed(seed)
@@ -240,6 +246,8 @@ def _load_teachers(
         if path is None:
             raise ConfigurationError(f"recipe '{recipe}' learns from a {role} teacher: give --{role}")
         network, codec = load_network(path, model, fusion, f"--{role}-model")
+        # How a teacher is decoded is its own affair: the student imitates its heatmaps.
+        codec = replace(codec, decoder="peak") if codec is not None else None
         if known is not None and codec is not None and codec != known:
             raise ConfigurationError(
                 f"the teachers were trained for different codecs, {known} and {codec}: a student can imitate "

@@ -30,8 +30,8 @@ class DemoSettings:
         ConfigurationError: if the students have fewer than two epochs, one for each of ODKD's stages.
     """
 
-    train_pictures: int = 1500
-    val_pictures: int = 130
+    train_pictures: int = 1150
+    val_pictures: int = 110
     crowded: float = 0.12
     input_size: tuple[int, int] = (96, 128)
     sigma: float = 1.5
@@ -40,9 +40,9 @@ class DemoSettings:
     batch_size: int = 16
     teacher_rate: float = 2e-3
     student_rate: float = 3e-3
-    primary_epochs: int = 4
-    senior_epochs: int = 3
-    student_epochs: int = 8
+    primary_epochs: int = 6
+    senior_epochs: int = 2
+    student_epochs: int = 6
     evaluate_every: int = 1
     people_shown: int = 5
 

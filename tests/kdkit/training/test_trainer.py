@@ -314,13 +314,22 @@ def test_nan_stops_with_term_and_samples_and_keeps_the_last_good_checkpoint(toy,
 def test_another_runs_folder_is_refused_and_left_alone(toy, tmp_path):
     trainer(toy, tmp_path).fit()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(RunFolderError, match=r"differs in trainer.*clip_norm"):
+    with pytest.raises(
+        RunFolderError, match=r"differs in trainer\.clip_norm .*there null, now 1\.0"
+    ):
         trainer(toy, tmp_path, clip_norm=1.0).fit()
-    with pytest.raises(RunFolderError, match="differs in config"):
+    with pytest.raises(RunFolderError, match=r"differs in config\.seed"):
         trainer(toy, tmp_path, config={"seed": 1}).fit()
     with pytest.raises(RunFolderError, match="holds a run already"):
         trainer(toy, tmp_path).fit(resume="never")
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_may_be_corrected(toy, tmp_path):
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path, loader=Fragile(toy.loader(), 1)).fit()
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    trainer(toy, tmp_path, clip_norm=1.0).fit()
 
 
 def test_somebody_elses_files_are_refused(toy, tmp_path):

@@ -131,6 +131,14 @@ def _is_in(annotation, image):
     return annotation["image_id"] == image["id"] and annotation["num_keypoints"] > 0
 
 
+def test_another_convention_than_the_teachers_is_refused(chain, fail, tmp_path):
+    files = ("--primary", chain.student("primary"), "--senior", chain.student("senior"))
+    distill = ("distill", "--student", "hrnet_w8_small", *chain.data, *files, "--out", tmp_path / "odkd")
+    for option in (("--codec", "msra"), ("--input-size", "32x32"), ("--sigma", 1)):
+        assert "the teachers were trained for DARK" in fail(*distill, *option)
+    assert not (tmp_path / "odkd").exists()
+
+
 @pytest.mark.parametrize("recipe", ["fpd", "supervised", "primary_only", "senior_only", "joint", "reversed_order"])
 def test_every_recipe_runs(chain, run, tmp_path, recipe):
     teachers = {
@@ -140,9 +148,11 @@ def test_every_recipe_runs(chain, run, tmp_path, recipe):
         "supervised": [],
     }.get(recipe, ["primary", "senior"])
     files = [part for name in teachers for part in (f"--{name}", chain.student(name))]
+    # With teachers the size is theirs.
+    size = () if teachers else ("--input-size", "64x64")
     text = run(
-        *("distill", "--recipe", recipe, "--student", "hrnet_w8_small", *chain.data, *files),
-        *("--epochs", 2, "--input-size", "32x32", "--no-augment", "--out", tmp_path / recipe),
+        *("distill", "--recipe", recipe, "--student", "hrnet_w8_small", *chain.data, *files, *size),
+        *("--epochs", 2, "--no-augment", "--out", tmp_path / recipe),
     )
     assert str(tmp_path / recipe / "student.safetensors") in text.replace("\n", "")
     assert ("not checked" in text) == bool(teachers)
