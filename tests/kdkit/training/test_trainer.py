@@ -314,9 +314,7 @@ def test_nan_stops_with_term_and_samples_and_keeps_the_last_good_checkpoint(toy,
 def test_another_runs_folder_is_refused_and_left_alone(toy, tmp_path):
     trainer(toy, tmp_path).fit()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(
-        RunFolderError, match=r"differs in trainer\.clip_norm .*there null, now 1\.0"
-    ):
+    with pytest.raises(RunFolderError, match=r"differs in trainer\.clip_norm .*there null, now 1\.0"):
         trainer(toy, tmp_path, clip_norm=1.0).fit()
     with pytest.raises(RunFolderError, match=r"differs in config\.seed"):
         trainer(toy, tmp_path, config={"seed": 1}).fit()
