@@ -1,5 +1,6 @@
 """The bare student as a safetensors file."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,23 @@ def export_student(state: Mapping[str, Tensor], path: Path, metadata: Mapping[st
         path: the file to write, atomically.
         metadata: strings for the header, for example the network's name.
     """
+    content = to_safetensors(state, {"format": "pt", **metadata})
+    write_atomically(path, lambda file: file.write(content))
+
+
+def to_safetensors(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Return a safetensors file's bytes, which are the same whenever tensors and metadata are.
+
+    Args:
+        state: tensors by name, on any device.
+        metadata: strings for the header.
+    """
     # Copies, since safetensors refuses tensors that share storage, as tied weights do.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    write_atomically(path, lambda file: file.write(save(tensors, {"format": "pt", **metadata})))
+    content = save(tensors, dict(metadata))
+    # The library writes the header's entries in an order that changes from run to run; sort them.
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the data stays aligned to 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]

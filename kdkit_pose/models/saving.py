@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.torch import save as serialize
 from torch import nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.files import write_atomically
+from kdkit.training.export import to_safetensors
 from kdkit_pose.models.checkpoint import load_checkpoint
 from kdkit_pose.models.checkpoint_files import read_metadata
 from kdkit_pose.models.create import create
@@ -32,14 +32,14 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
         CheckpointError: The file cannot be written.
     """
     header = describe(model)
-    state = {key: value.contiguous() for key, value in model.state_dict().items()}
     for key, value in metadata.items():
         if key in header or not isinstance(value, str):
             raise ConfigurationError(
                 f"metadata {key}={value!r}: it must be a string, under another name than {set(header)}"
             )
+    content = to_safetensors(model.state_dict(), header | metadata)
     try:
-        write_atomically(Path(path), lambda file: file.write(serialize(state, header | metadata)))
+        write_atomically(Path(path), lambda file: file.write(content))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error}") from error
 
