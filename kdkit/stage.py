@@ -15,6 +15,9 @@ from kdkit.teacher import Teacher
 class Stage:
     """Objectives that hold until a condition is met, and what changes on entry.
 
+    The distiller freezes parts and moves teachers itself. ``learning_rate``, ``warmup_steps`` and
+    ``optimizer`` are the :class:`~kdkit.Trainer`'s to apply; a loop of one's own does so for itself.
+
     Args:
         name: unique within the curriculum.
         objectives: at least one.

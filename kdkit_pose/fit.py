@@ -31,6 +31,10 @@ from kdkit_pose.models import PoseHRNet
 RateName = Literal["step", "cosine", "constant"]
 
 
+# On what is learned; a run may be gone on with under others.
+_WITHOUT_EFFECT = ("workers", "tensorboard", "cpu", "progress")
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """How to train, whatever is trained.
@@ -48,6 +52,7 @@ class FitSettings:
         seed: of initial weights, sample order and augmentation.
         evaluate_every: epochs between evaluations.
         export: whether the ``best`` or the ``last`` student is written.
+        tensorboard: also write the curves for TensorBoard, into the run's folder.
         cpu: stay on the CPU even where there is an accelerator.
         progress: show bars and lines.
     """
@@ -63,6 +68,7 @@ class FitSettings:
     seed: int = 0
     evaluate_every: int = 10
     export: Literal["best", "last"] = "best"
+    tensorboard: bool = False
     cpu: bool = False
     progress: bool = True
 
@@ -126,7 +132,7 @@ def fit(
     # Dropout and the like draw from the global generator.
     torch.manual_seed(settings.seed)
     described = {
-        **{name: value for name, value in asdict(settings).items() if name not in ("workers", "cpu", "progress")},
+        **{name: value for name, value in asdict(settings).items() if name not in _WITHOUT_EFFECT},
         "model": models.describe(network),
         "data": train.fingerprint(),
         **(config or {}),
@@ -145,6 +151,7 @@ def fit(
         clip_norm=settings.clip_norm,
         config=described,
         metadata={**models.describe(network), **(codec or train.codec).to_metadata()},
+        trackers=("tensorboard",) if settings.tensorboard else (),
         cpu=settings.cpu,
         progress=settings.progress,
     ).fit()

@@ -92,6 +92,7 @@ def distill(
     ema: options.Ema = None,
     precision: options.PrecisionOption = options.Precision.no,
     workers: options.Workers = 0,
+    tensorboard: options.TensorBoard = False,
     seed: options.Seed = 0,
 ) -> None:
     """Distil a student from its teachers by a recipe.
@@ -117,6 +118,7 @@ def distill(
         seed=seed,
         evaluate_every=evaluate_every,
         export=export.value,
+        tensorboard=tensorboard,
     )
     if plateau is not None and val_annotations is None:
         raise ConfigurationError("--plateau watches val/AP: give --val-annotations")

@@ -55,6 +55,7 @@ ScheduleName = Annotated[
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read samples; 0 reads in this one.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Autocast while training.")]
 Ema = Annotated[float | None, typer.Option(help="Decay of a moving average of the network, 0.999 say.")]
+TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of initial weights, sample order and augmentation.")]
 EvaluateEvery = Annotated[int, typer.Option(min=1, help="Epochs between evaluations.")]
 Augmentation = Annotated[bool, typer.Option("--augment/--no-augment", help="Scale, rotate, flip, half body.")]

@@ -41,6 +41,7 @@ def train(
     ema: options.Ema = None,
     precision: options.PrecisionOption = options.Precision.no,
     workers: options.Workers = 0,
+    tensorboard: options.TensorBoard = False,
     seed: options.Seed = 0,
 ) -> None:
     """Train a teacher, or a plain student, on ground truth.
@@ -71,6 +72,7 @@ def train(
         seed=seed,
         evaluate_every=evaluate_every,
         export=export.value,
+        tensorboard=tensorboard,
     )
     result = fit(
         network,

@@ -12,18 +12,9 @@ import cv2
 
 from kdkit.errors import ConfigurationError, RunFolderError
 from kdkit.files import write_atomically
+from kdkit_pose.skeleton import COCO
 from kdkit_pose.synthetic.people import SyntheticPeople
 
-KEYPOINT_NAMES: Final = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
-    "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
-# Pairs of keypoints, counted from 1, as COCO's own files have them.
-SKELETON: Final = (
-    (16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9),
-    (8, 10), (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7),
-)  # fmt: skip
 _JPEG_QUALITY: Final = 92
 _IDS_PER_PICTURE: Final = 100
 _CHUNK: Final = 16
@@ -67,8 +58,8 @@ def coco_dictionary(
                 "id": 1,
                 "name": "person",
                 "supercategory": "person",
-                "keypoints": list(KEYPOINT_NAMES),
-                "skeleton": [list(limb) for limb in SKELETON],
+                "keypoints": list(COCO.keypoints),
+                "skeleton": [[first + 1, second + 1] for first, second in COCO.limbs],
             }
         ],
     }

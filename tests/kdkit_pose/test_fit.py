@@ -221,3 +221,8 @@ def test_a_curriculum_that_awaits_a_metric_needs_an_evaluator(run, tiny_teacher,
     curriculum = recipes.primary_only(tiny_teacher("primary"), until=Plateau("val/AP", patience=2))
     with pytest.raises(ConfigurationError, match="val/AP"):
         run(tmp_path, curriculum=curriculum, evaluator=None, schedule="constant")
+
+
+def test_tensorboard_curves_are_written_beside_the_run(run, tmp_path):
+    run(tmp_path, tensorboard=True)
+    assert list(tmp_path.rglob("events.out.tfevents*"))

@@ -55,6 +55,10 @@ def test_binarize_is_idempotent(threshold, seed):
     assert set(once.unique().tolist()) <= {0.0, 1.0}
 
 
+def test_binarize_keeps_what_is_exactly_at_the_threshold():
+    assert Binarize(1.0)(torch.tensor([[0.5, 1.0]])).tolist() == [[0.0, 1.0]]
+
+
 @given(st.floats(0.0, 2.0), st.integers(0, 100))
 def test_truncate_is_idempotent_and_keeps_the_rest(floor, seed):
     target = maps(seed) - 0.5
