@@ -68,11 +68,8 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def check_batch(
-    student: Student, curriculum: Curriculum, batch: Batch, device: torch.device | None
-) -> CheckReport:
+def check_batch(student: Student, curriculum: Curriculum, batch: Batch, device: torch.device) -> CheckReport:
     """Run a batch through every objective of every stage without learning; see :meth:`Distiller.check`."""
-    device = device or next((value.device for value in student.parameters()), torch.device("cpu"))
     moved = to_device(batch, device)
     # In eval mode BatchNorm's running statistics stay as they are.
     modes = [(module, module.training) for module in student.modules()]

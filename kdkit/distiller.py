@@ -40,6 +40,7 @@ class Distiller:
 
     Call it on a batch for the losses, then :meth:`advance` after each optimizer step and :meth:`end_epoch`
     after each epoch. It is no ``nn.Module``: teachers are never among what trains, moves or is saved with it.
+    Only the active stage's teachers are on the student's device; the others wait on the CPU.
 
     Args:
         student: the student.
@@ -66,7 +67,7 @@ class Distiller:
         self.curriculum = curriculum
         self.run_student: Callable[[Batch], dict[str, Tensor]] = student
         """What computes the student's outputs; replace it by the compiled or distributed student."""
-        self._device: torch.device | None = None
+        self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
         self._enter(self.stage)
 
     @property
@@ -157,8 +158,6 @@ class Distiller:
         self._place_teachers()
 
     def _place_teachers(self) -> None:
-        if self._device is None:
-            return
         needed = self.stage.teachers
         # First make room, then fill it: two stages' teachers may not fit at the same time.
         for teacher in self.teachers:

@@ -24,13 +24,16 @@ class Engine:
     """The moving parts of a run.
 
     Args:
-        distiller: its student is prepared for the device and, with several processes, for DDP.
+        distiller: its student is prepared for the device.
         optimizer: over the student's parameters.
         precision: of the student's autocast.
         ema: the moving average's decay, or None for no average.
         trackers: names of Accelerate's trackers.
         folder: where trackers write.
         cpu: stay on the CPU.
+
+    Raises:
+        ConfigurationError: if a tracker is not installed, or there are several processes.
     """
 
     def __init__(
@@ -49,6 +52,11 @@ class Engine:
         self._accelerator = Accelerator(
             mixed_precision=precision, cpu=cpu, log_with=list(trackers) or None, project_dir=str(folder)
         )
+        if self._accelerator.num_processes > 1:
+            raise ConfigurationError(
+                f"the Trainer was started in {self._accelerator.num_processes} processes, which would all train "
+                f"on the same samples: distributed training is not there yet, start one process"
+            )
         self._student = distiller.student
         self._runner, self._optimizer = self._accelerator.prepare(distiller.student, optimizer)
         distiller.run_student = self._runner

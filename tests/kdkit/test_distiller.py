@@ -146,6 +146,12 @@ def test_only_the_active_stages_teachers_are_on_the_device(toy):
     assert (first.devices[-1], second.devices[-1]) == ("cpu", "meta")
 
 
+def test_teachers_join_a_student_that_is_on_a_device_already(toy):
+    teacher = Recorder("first")
+    Distiller(toy.student().to("meta"), one_stage(Distill(teacher, "heatmap", losses.mse)))
+    assert teacher.devices[-1] == "meta"
+
+
 def test_a_module_teacher_moves_its_whole_network(toy):
     teacher = toy.primary().to(torch.device("meta"))
     state = [*teacher.module.parameters(), *teacher.module.buffers()]
