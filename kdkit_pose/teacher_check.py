@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
+
 from kdkit import ConfigurationError, ModuleTeacher
 from kdkit_pose.evaluation import Evaluator
 
@@ -15,6 +17,7 @@ def check_teachers(
     *,
     floor: float | None = None,
     allow_weak: bool = False,
+    device: torch.device | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, float]:
     """Evaluate every teacher and stop where one is worse than the floor.
@@ -27,6 +30,7 @@ def check_teachers(
         evaluator: on the data that the student will be evaluated on.
         floor: the least AP in [0, 1] that a teacher must have; None sets none.
         allow_weak: go on all the same.
+        device: where to run them, by default an accelerator if there is one; they end on the CPU.
         say: called with a line a teacher.
 
     Returns:
@@ -35,9 +39,11 @@ def check_teachers(
     Raises:
         ConfigurationError: if a teacher's AP is below the floor and ``allow_weak`` is not set.
     """
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = {}
     for name, teacher in teachers.items():
-        metrics = evaluator.metrics(teacher.module)
+        metrics = evaluator.metrics(teacher.to(device).module)
+        teacher.to(torch.device("cpu"))
         ap = metrics["AP"] or 0.0
         found[name] = ap
         doubt = "  (hardly anything: is it the right file, with the right codec?)" if ap < DOUBTFUL_AP else ""

@@ -72,7 +72,11 @@ def test_command_line_is_accepted(line):
     _, name, *arguments = shlex.split(line)
     command = get_command(app).commands[name]
     # Parses, converts and requires as a real call does, but runs nothing.
-    command.make_context(name, arguments)
+    context = command.make_context(name, arguments)
+    given = {part for part in arguments if part.startswith("--")}
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert given <= known
+    assert context.args == []
 
 
 def test_every_command_named_in_the_text_exists():

@@ -52,7 +52,8 @@ class Epochs:
         restore_random_state(start_state)
         skip = getattr(getattr(self._loader, "sampler", None), "skip", None)
         if skip is not None and isinstance(self._loader, DataLoader) and self._loader.batch_size:
-            skip(done * self._loader.batch_size)
+            # An epoch's last batch may not be full.
+            skip(min(done * self._loader.batch_size, len(self._loader.sampler)))  # type: ignore[arg-type]
             iterator: Iterator[Batch] = iter(self._loader)
         else:
             iterator = iter(self._loader)

@@ -326,7 +326,8 @@ class Trainer:
         )
         restore_random_state(state["random"])
         if self._engine.is_main:
-            self.folder.keep_metrics_until(self.distiller.curriculum.steps)
+            # Inside an epoch its line is still to come, even if one was written before the checkpoint failed.
+            self.folder.keep_metrics_until(self.distiller.curriculum.steps - (1 if self._batches else 0))
         self._resumed = state
 
     def _finish(self) -> TrainingResult:

@@ -15,7 +15,7 @@ from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import training_data, validation
 from kdkit_pose.cli.loading import describe_file, load_network
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.cli.show import describe_data
+from kdkit_pose.cli.show import describe_data, show_result
 from kdkit_pose.codecs import Codec
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
@@ -135,13 +135,8 @@ def distill(
         threshold=threshold,
         learning_rate=settings.rate(),
     )
-    taught = build_codec(codec, input_size, sigma, known=known)
-    if known is not None and taught != known:
-        raise ConfigurationError(
-            f"the teachers were trained for {known}, the options ask for {taught}: their heatmaps would mean "
-            f"something else; leave --codec, --input-size and --sigma out"
-        )
-    learned = build_codec(codec, input_size, sigma, known=known, decoder=recipes.decoder_for(curriculum))
+    taught = _teachers_codec(codec, input_size, sigma, known)
+    learned = replace(taught, decoder=recipes.decoder_for(curriculum))
     masks = any("mask" in teacher.reads for teacher in teachers.values())
     torch.manual_seed(seed)
     network = models.create(student)
@@ -176,9 +171,7 @@ def distill(
             "checkpoint": str(checkpoint) if checkpoint else None,
         },
     )
-    if result.best is not None:
-        console.print(f"best val/AP {result.best:.3f} with ground truth boxes", highlight=False)
-    console.print(f"written: {result.student}", highlight=False, soft_wrap=True)
+    show_result(result, console)
 
 
 def build_curriculum(
@@ -231,6 +224,17 @@ def build_curriculum(
         arguments["threshold"] = threshold
     curriculum: Curriculum = build(*(teachers[role] for role in roles), **arguments)
     return curriculum
+
+
+def _teachers_codec(name: str | None, input_size: str | None, sigma: float | None, known: Codec | None) -> Codec:
+    """Return the codec of the teachers' heatmaps; options may not contradict what their files say."""
+    codec = build_codec(name, input_size, sigma, known=known)
+    if known is not None and codec != known:
+        raise ConfigurationError(
+            f"the teachers were trained for {known}, the options ask for {codec}: their heatmaps would mean "
+            f"something else; leave --codec, --input-size and --sigma out"
+        )
+    return codec
 
 
 def _until(epochs: int, plateau: int | None) -> Condition:

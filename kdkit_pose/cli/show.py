@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from kdkit import TrainingResult
 from kdkit.files import write_atomically
 from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.evaluation import Metrics
@@ -66,3 +67,10 @@ class Tracked:
             disable=not self._console.is_terminal,
         )
         return iter(batches)
+
+
+def show_result(result: TrainingResult, console: Console) -> None:
+    """Say what a training gave, and where it is."""
+    if result.best is not None:
+        console.print(f"best val/AP {result.best:.3f} with ground truth boxes", highlight=False)
+    console.print(f"written: {result.student}", highlight=False, soft_wrap=True)

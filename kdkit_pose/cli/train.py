@@ -11,7 +11,7 @@ from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import training_data, validation
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.cli.show import describe_data
+from kdkit_pose.cli.show import describe_data, show_result
 from kdkit_pose.fit import FitSettings, fit
 
 
@@ -87,6 +87,4 @@ def train(
             "checkpoint": str(checkpoint) if checkpoint else None,
         },
     )
-    if result.best is not None:
-        console.print(f"best val/AP {result.best:.3f} with ground truth boxes", highlight=False)
-    console.print(f"written: {result.student}", highlight=False, soft_wrap=True)
+    show_result(result, console)

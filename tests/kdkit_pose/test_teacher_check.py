@@ -88,3 +88,11 @@ def test_the_teachers_are_untouched_by_a_real_evaluation(teachers, tiny_people, 
         assert not any(parameter.requires_grad for parameter in teacher.parameters())
         for key, value in teacher.module.state_dict().items():
             assert torch.equal(value, before[name][key])
+
+
+def test_one_teacher_at_a_time_is_on_the_device(teachers, check, monkeypatch):
+    moves = []
+    for name, teacher in teachers.items():
+        monkeypatch.setattr(teacher, "to", lambda device, n=name, t=teacher: moves.append((n, str(device))) or t)
+    check(0.7, 0.8, device=torch.device("cuda:1"))
+    assert moves == [("primary", "cuda:1"), ("primary", "cpu"), ("senior", "cuda:1"), ("senior", "cpu")]

@@ -158,6 +158,35 @@ def test_a_stage_that_ends_inside_an_epoch_resumes_too(toy, tmp_path):
         assert_same(outcome(tmp_path / "straight"), outcome(out))
 
 
+def test_a_crash_in_the_evaluation_resumes_behind_a_last_batch_that_is_not_full(toy, tmp_path):
+    def crash(network):
+        raise Interrupted
+
+    options = {"checkpoint_steps": 1}
+    trainer(toy, tmp_path / "straight", loader=toy.loader(size=10), **options).fit()
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path / "resumed", loader=toy.loader(size=10), evaluate=crash, **options).fit()
+    trainer(toy, tmp_path / "resumed", loader=toy.loader(size=10), **options).fit()
+    assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "resumed"))
+
+
+def test_a_crash_between_an_epochs_line_and_its_checkpoint_leaves_no_line_twice(toy, tmp_path):
+    options = {"checkpoint_steps": 1}
+    trainer(toy, tmp_path / "straight", **options).fit()
+    crashing = trainer(toy, tmp_path / "resumed", **options)
+    append = crashing.folder.append_metrics
+
+    def append_and_crash(line):
+        append(line)
+        raise Interrupted
+
+    crashing.folder.append_metrics = append_and_crash
+    with pytest.raises(Interrupted):
+        crashing.fit()
+    trainer(toy, tmp_path / "resumed", **options).fit()
+    assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "resumed"))
+
+
 def test_the_students_file_loads_into_the_bare_network_with_plain_torch(toy, tmp_path):
     distiller = toy.distiller()
     student = Student(
