@@ -7,8 +7,10 @@ tensor([[0., 0., 1.]])
 """
 
 from kdkit.transforms.binarize import Binarize
+from kdkit.transforms.channels import Channels
 from kdkit.transforms.normalize import Normalize
 from kdkit.transforms.resize import Resize
+from kdkit.transforms.standardize import Standardize
 from kdkit.transforms.temperature import Temperature
 from kdkit.transforms.transform import Chain, Identity, TargetTransform
 from kdkit.transforms.truncate import Truncate
@@ -16,9 +18,11 @@ from kdkit.transforms.truncate import Truncate
 __all__ = [
     "Binarize",
     "Chain",
+    "Channels",
     "Identity",
     "Normalize",
     "Resize",
+    "Standardize",
     "TargetTransform",
     "Temperature",
     "Truncate",
