@@ -43,10 +43,14 @@ The student was never wrapped: ``student.module`` is the network handed in.
 """
 
 from kdkit import losses
+from kdkit.adaptors import Adaptor, MaskedGeneration
+from kdkit.alternate import Alternate
+from kdkit.balance import Balance, GradientNorm, Magnitude, Uncertainty
 from kdkit.batch import Batch
 from kdkit.condition import Condition, Epochs, Plateau, Reached, StageProgress, Steps
 from kdkit.curriculum import Curriculum
 from kdkit.distiller import Distiller, StepLosses
+from kdkit.ema_teacher import EMATeacher
 from kdkit.ensemble_teacher import EnsembleTeacher
 from kdkit.errors import (
     BatchError,
@@ -58,31 +62,46 @@ from kdkit.errors import (
     RunFolderError,
 )
 from kdkit.module_teacher import ModuleTeacher
-from kdkit.objective import Distill, Objective, Supervise
+from kdkit.moment import Moment
+from kdkit.objective import Distill, Imitate, Objective, Supervise
+from kdkit.peers import Peers
+from kdkit.ramp import Ramp
 from kdkit.schedule import Constant, Cosine, Linear, Schedule, Step
 from kdkit.stage import Stage
-from kdkit.student import Adaptor, Student
+from kdkit.step_context import StepContext
+from kdkit.student import Student
 from kdkit.teacher import Teacher
+from kdkit.timeline import Timeline, weights_over_run
+from kdkit.timeline_picture import draw_timeline
 from kdkit.training import Trainer, TrainingResult
+from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
+    Channels,
     Identity,
     Normalize,
     Resize,
+    Standardize,
     TargetTransform,
     Temperature,
     Truncate,
 )
+from kdkit.weighting import Agreement, Confidence, EasyFirst, Score, TeacherRegion, Weighting
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Adaptor",
+    "Agreement",
+    "Alternate",
+    "Balance",
     "Batch",
     "BatchError",
     "Binarize",
+    "Channels",
     "CheckpointError",
     "Condition",
+    "Confidence",
     "ConfigurationError",
     "Constant",
     "Cosine",
@@ -90,32 +109,51 @@ __all__ = [
     "DataError",
     "Distill",
     "Distiller",
+    "EMATeacher",
+    "EasyFirst",
     "EnsembleTeacher",
     "Epochs",
+    "GradientNorm",
     "Identity",
+    "Imitate",
     "KdkitError",
     "Linear",
+    "Magnitude",
+    "MaskedGeneration",
     "ModuleTeacher",
+    "Moment",
     "NonFiniteLossError",
     "Normalize",
     "Objective",
+    "Peers",
     "Plateau",
+    "Ramp",
     "Reached",
     "Resize",
     "RunFolderError",
     "Schedule",
+    "Score",
     "Stage",
     "StageProgress",
+    "Standardize",
     "Step",
+    "StepContext",
     "StepLosses",
     "Steps",
     "Student",
     "Supervise",
     "TargetTransform",
     "Teacher",
+    "TeacherRegion",
     "Temperature",
+    "Timeline",
     "Trainer",
     "TrainingResult",
+    "TransformedTeacher",
     "Truncate",
+    "Uncertainty",
+    "Weighting",
+    "draw_timeline",
     "losses",
+    "weights_over_run",
 ]

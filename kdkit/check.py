@@ -9,6 +9,7 @@ from kdkit.batch import Batch, to_device
 from kdkit.curriculum import Curriculum
 from kdkit.objective import Distill
 from kdkit.stage import Stage
+from kdkit.step_context import StepContext
 from kdkit.student import Student
 
 
@@ -22,7 +23,7 @@ class ObjectiveCheck:
         prediction: the shape of the student's output.
         target: the shape of the transformed target.
         loss: the unweighted loss.
-        weight: the weight at the stage's start and at its end.
+        weight: the weight's lowest and highest value in the stage.
     """
 
     stage: str
@@ -106,14 +107,16 @@ def _check_stage(
         targets[teacher.name] = teacher.to(device).targets(batch)
         if stage is not curriculum.stage:
             teacher.to(torch.device("cpu"))
+    # A schedule counts as at its first value: the stage's start.
+    context = StepContext(batch, targets, predictions, lambda schedule: schedule.values()[0])
     rows = []
     for objective in stage.objectives:
         if isinstance(objective, Distill) and objective.is_off:
             continue
         prediction = predictions[objective.output]
-        target = objective.transform(objective.find_target(batch, targets))
-        losses = objective.sample_losses(prediction, batch, targets)
-        weight = objective.schedule
+        target = objective.transform(objective.find_target(context))
+        losses = objective.sample_losses(context)
+        weights = objective.schedule.values()
         rows.append(
             ObjectiveCheck(
                 stage.name,
@@ -121,7 +124,7 @@ def _check_stage(
                 tuple(prediction.shape),
                 tuple(target.shape),
                 float(losses.mean()),
-                (weight(0.0), weight(1.0)),
+                (min(weights), max(weights)),
             )
         )
     return rows

@@ -2,7 +2,7 @@
 
 from kdkit.curriculum import Curriculum
 from kdkit.errors import ConfigurationError
-from kdkit.objective import Distill, Objective
+from kdkit.objective import Distill, Imitate, Objective
 from kdkit.stage import Stage
 from kdkit.student import Student
 from kdkit.teacher import Teacher
@@ -34,11 +34,12 @@ def check_consistency(student: Student, curriculum: Curriculum) -> None:
 
 
 def _check_output(student: Student, stage: Stage, objective: Objective) -> None:
-    if objective.output not in student.outputs:
-        raise ConfigurationError(
-            f"stage '{stage.name}', objective '{objective.name}': the student has no output "
-            f"'{objective.output}', only {list(student.outputs)}"
-        )
+    for output in (objective.output, *(objective.of if isinstance(objective, Imitate) else ())):
+        if output not in student.outputs:
+            raise ConfigurationError(
+                f"stage '{stage.name}', objective '{objective.name}': the student has no output '{output}', only "
+                f"{list(student.outputs)}"
+            )
 
 
 def _check_teacher(teachers: dict[str, Teacher], own: set[int], stage: Stage, objective: Distill) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from kdkit.condition import StageProgress
+from kdkit.condition import Length, StageProgress
 from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.moment import Moment
+from kdkit.plan import plan
 from kdkit.schedule import Schedule
 from kdkit.stage import Stage
 
@@ -95,29 +97,45 @@ class Curriculum:
         )
         self._move_on()
 
+    @property
+    def moment(self) -> Moment:
+        """Where the cursor stands, as schedules see it."""
+        return Moment(
+            self._stage_fraction(), self._run_fraction(), steps=self.progress.steps, epochs=self.progress.epochs
+        )
+
     def value(self, schedule: Schedule) -> float:
-        """Return a schedule's value now."""
-        if schedule.is_constant:
-            return schedule.values()[0]
-        return schedule(self._stage_fraction() if schedule.over == "stage" else self._run_fraction())
+        """Return a schedule's value now.
 
-    def _stage_fraction(self) -> float:
-        return 1.0 if self.finished else self.stage.until.fraction(self.progress, self.steps_per_epoch) or 0.0
+        Raises:
+            ConfigurationError: if it changes over a stage or a run whose length is not known.
+        """
+        return schedule.at(self.moment)
 
-    def _run_fraction(self) -> float:
+    @property
+    def lengths(self) -> tuple[Length, ...] | None:
+        """Every stage's length; None unless all have one, in the same unit."""
+        known = [length for stage in self.stages if (length := stage.until.length())]
+        same = len(known) == len(self.stages) and len({length.unit for length in known}) == 1
+        return tuple(known) if same else None
+
+    def _stage_fraction(self) -> float | None:
+        return 1.0 if self.finished else self.stage.until.fraction(self.progress, self.steps_per_epoch)
+
+    def _run_fraction(self) -> float | None:
         """Return the run's progress; a stage that ended early counts as whole."""
         if self.finished:
             return 1.0
-        lengths = [length.amount for stage in self.stages if (length := stage.until.length())]
-        done = sum(lengths[: self.index]) + lengths[self.index] * self._stage_fraction()
-        return done / sum(lengths)
+        part = self._stage_fraction()
+        if self.lengths is None or part is None:
+            return None
+        amounts = [length.amount for length in self.lengths]
+        return (sum(amounts[: self.index]) + amounts[self.index] * part) / sum(amounts)
 
     def _check_run_schedules(self) -> None:
-        lengths = [stage.until.length() for stage in self.stages]
-        units = {length.unit if length else None for length in lengths}
-        for stage in self.stages:
+        for stage in self.stages if self.lengths is None else ():
             for what, schedule in stage.schedules():
-                if schedule.over == "run" and not schedule.is_constant and (None in units or len(units) > 1):
+                if "run" in schedule.spans:
                     raise ConfigurationError(
                         f"stage '{stage.name}': {what} changes over the run, {schedule!r}, so every stage "
                         f"needs a length in the same unit, Epochs or Steps (found: "
@@ -171,6 +189,9 @@ class Curriculum:
 
     def __len__(self) -> int:
         return len(self.stages)
+
+    def __str__(self) -> str:
+        return plan(self)
 
     def __repr__(self) -> str:
         lines = []

@@ -1,12 +1,14 @@
 """The distiller: binds a student to a curriculum and computes the loss of a batch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from kdkit.adaptors import Adaptor
+from kdkit.balance import Balance
 from kdkit.batch import Batch
 from kdkit.check import CheckReport, check_batch
 from kdkit.consistency import check_consistency
@@ -14,6 +16,7 @@ from kdkit.curriculum import Curriculum
 from kdkit.errors import ConfigurationError
 from kdkit.objective import Distill, Objective
 from kdkit.stage import Stage
+from kdkit.step_context import StepContext
 from kdkit.student import Student
 from kdkit.teacher import Teacher
 
@@ -65,9 +68,11 @@ class Distiller:
         check_consistency(student, curriculum)
         self.student = student
         self.curriculum = curriculum
+        self._balances = _bind_balances(student, curriculum)
         self.run_student: Callable[[Batch], dict[str, Tensor]] = student
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
+        self._entered: Stage | None = None
         self._enter(self.stage)
 
     @property
@@ -99,20 +104,35 @@ class Distiller:
         active = [objective for objective in self.stage.objectives if objective.name in weights]
         targets = run_teachers(active, batch)
         predictions = self.run_student(batch)
-        # Keeps the total differentiable while every weight of a ramp is still 0.
-        total = torch.zeros((), device=next(iter(predictions.values())).device)
-        parts, samples = {}, {}
-        for objective in active:
-            losses = objective.sample_losses(predictions[objective.output], batch, targets)
-            part = losses.mean() * weights[objective.name]
-            total = total + part
-            parts[objective.name], samples[objective.name] = part.detach(), losses.detach()
+        context = StepContext(batch, targets, predictions, self.curriculum.value)
+        samples = {objective.name: objective.sample_losses(context) for objective in active}
+        losses = self._balanced(active, {name: value.mean() for name, value in samples.items()}, predictions)
+        parts = {name: loss * weights[name] for name, loss in losses.items()}
+        total = sum(parts.values(), start=torch.zeros((), device=next(iter(predictions.values())).device))
         if not active:
+            # Keeps the total differentiable while every weight of a ramp is still 0.
             total = sum((value.sum() * 0 for value in predictions.values()), start=total)
-        return StepLosses(total, parts, samples, weights)
+        return StepLosses(
+            total,
+            {name: part.detach() for name, part in parts.items()},
+            {name: value.detach() for name, value in samples.items()},
+            weights,
+        )
+
+    def _balanced(
+        self, active: Sequence[Objective], losses: dict[str, Tensor], predictions: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        for balance in self._balances.values():
+            outputs = {objective.name: objective.output for objective in active if objective.balance is balance}
+            if outputs:
+                own = {name: losses[name] for name in outputs}
+                losses.update(balance.balanced(own, self.student, predictions, outputs))
+        return losses
 
     def advance(self) -> None:
         """Count an optimizer step; the stage may change."""
+        for teacher in self.stage.teachers:
+            teacher.on_step_end()
         self._follow(self.curriculum.advance)
 
     def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
@@ -127,6 +147,15 @@ class Distiller:
         """
         return check_batch(self.student, self.curriculum, batch, self._device)
 
+    def compile(self, **options: Any) -> "Distiller":
+        """Compile what computes the student's outputs, :attr:`run_student`, by ``torch.compile(**options)``.
+
+        Features by module path and adaptors are inside, so ``fullgraph=True`` works where the network allows it.
+        """
+        self.student.features.pin(self.student.module)
+        self.run_student = torch.compile(self.run_student, **options)
+        return self
+
     def to(self, device: torch.device | str) -> "Distiller":
         """Move the student and the active stage's teachers to a device; the other teachers go to the CPU."""
         self._device = torch.device(device)
@@ -135,8 +164,15 @@ class Distiller:
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the run is in its curriculum; the student's own state dict is saved beside it."""
-        return {"curriculum": self.curriculum.state_dict()}
+        """Return where the run is: the cursor, teachers that follow the student, balances' running means.
+
+        The student's own state dict is saved beside it.
+        """
+        return {
+            "curriculum": self.curriculum.state_dict(),
+            "teachers": {teacher.name: state for teacher in self.teachers if (state := teacher.state_dict())},
+            "balances": {key: balance.state_dict() for key, balance in self._balances.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where :meth:`state_dict` was taken, inside the same stage.
@@ -146,6 +182,11 @@ class Distiller:
         """
         self.curriculum.load_state_dict(state["curriculum"])
         self._enter(self.stage)
+        for teacher in self.teachers:
+            if saved := state["teachers"].get(teacher.name):
+                teacher.load_state_dict(saved)
+        for key, balance in self._balances.items():
+            balance.load_state_dict(state["balances"][key])
 
     def _follow(self, move: Callable[[], None]) -> None:
         before = self.stage
@@ -154,8 +195,13 @@ class Distiller:
             self._enter(self.stage)
 
     def _enter(self, stage: Stage) -> None:
+        known = self._entered.teachers if self._entered is not None else ()
+        self._entered = stage
         self.student.freeze(stage.freeze)
         self._place_teachers()
+        for teacher in stage.teachers:
+            if teacher not in known:
+                teacher.on_stage_start()
 
     def _place_teachers(self) -> None:
         needed = self.stage.teachers
@@ -170,7 +216,29 @@ class Distiller:
         return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
 
 
-def run_teachers(objectives: list[Objective], batch: Batch) -> dict[str, dict[str, Tensor]]:
+def _bind_balances(student: Student, curriculum: Curriculum) -> dict[str, Balance]:
+    """Return the balances by key, each told its objectives, its trainable part put beside the student."""
+    named: list[tuple[Balance, dict[str, None]]] = []
+    for stage in curriculum:
+        for objective in stage.objectives:
+            if objective.balance is None:
+                continue
+            for balance, names in named:
+                if balance is objective.balance:
+                    names[objective.name] = None
+                    break
+            else:
+                named.append((objective.balance, {objective.name: None}))
+    balances = {f"balance{position}": balance for position, (balance, _) in enumerate(named)}
+    for key, (balance, names) in zip(balances, named, strict=True):
+        module = balance.bind(key, tuple(names))
+        student.detach(key)  # of an earlier distiller of the same student
+        if module is not None:
+            student.attach(key, Adaptor(None, module))
+    return balances
+
+
+def run_teachers(objectives: Sequence[Objective], batch: Batch) -> dict[str, dict[str, Tensor]]:
     """Return the targets of every teacher that the objectives name, each run once.
 
     Raises:

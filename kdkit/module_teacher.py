@@ -1,6 +1,6 @@
 """A teacher that is a network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kdkit.batch import Batch, as_names, read_fields
 from kdkit.errors import ConfigurationError
+from kdkit.features import Features
 from kdkit.outputs import name_outputs
 from kdkit.teacher import Teacher
 
@@ -25,6 +26,7 @@ class ModuleTeacher(Teacher):
         inputs: the batch field or fields it reads, passed to the network in order.
         outputs: the name or names of what it returns: one for a tensor, several in order for a tuple, or the
             keys wanted from a mapping.
+        features: further targets by name: what submodules return, by their path (:class:`Features`).
         dtype: the floating type to cast the weights to, once, and the inputs to at every call; targets come
             back as float32. By default the weights stay as they are.
 
@@ -42,16 +44,21 @@ class ModuleTeacher(Teacher):
         inputs: str | Sequence[str],
         outputs: str | Sequence[str],
         *,
+        features: Mapping[str, str] | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ConfigurationError(f"teacher '{name}': module is a {type(module).__name__}, not an nn.Module")
         self.name = name
         self.reads = as_names(inputs)
-        self.outputs = as_names(outputs)
+        self._module_outputs = as_names(outputs)
+        self._features = Features(module, features or {}, f"teacher '{name}'")
+        self.outputs = (*self._module_outputs, *self._features.places)
         self.dtype = dtype
-        if not self.reads or not self.outputs:
+        if not self.reads or not self._module_outputs:
             raise ConfigurationError(f"teacher '{name}' needs at least one input and one output")
+        if len(set(self.outputs)) < len(self.outputs):
+            raise ConfigurationError(f"teacher '{name}' has an output and a feature of one name: rename one")
         self._module = module.requires_grad_(False).eval()
         if dtype is not None:
             self._module.to(dtype)
@@ -74,8 +81,8 @@ class ModuleTeacher(Teacher):
         self._ensure_eval()
         # no_grad and not inference_mode: inference tensors cannot enter a product with a trainable tensor.
         with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
-            result = self._module(*inputs)
-        named = name_outputs(result, self.outputs, f"teacher '{self.name}'")
+            result, features = self._features.run(self._module, inputs)
+        named = {**name_outputs(result, self._module_outputs, f"teacher '{self.name}'"), **features}
         if self.dtype is None:
             return named
         return {key: value.float() if value.is_floating_point() else value for key, value in named.items()}

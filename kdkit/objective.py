@@ -1,28 +1,27 @@
 """Objectives: the terms of a stage's loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
-from kdkit.batch import Batch, read_field
+from kdkit.balance import Balance
+from kdkit.batch import as_names, read_field
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit.losses.shapes import spatial_mismatch
 from kdkit.naming import callable_name
 from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples
+from kdkit.region import Region, as_regions, region_fields, region_weights, regions_repr
 from kdkit.schedule import Schedule, as_schedule
+from kdkit.step_context import StepContext
 from kdkit.teacher import Teacher
 from kdkit.transforms import Identity, TargetTransform
+from kdkit.weighting import Weighting
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""A pure function (prediction, target) -> unreduced map [B, ...]."""
-
-Region = str | Callable[[Batch], Tensor]
-"""Where an objective counts: a batch field, or a function of the batch, that gives weights [B], [B, K], ..."""
-
-TeacherTargets = Mapping[str, Mapping[str, Tensor]]
-"""Targets by teacher's name and output's name."""
+Loss = Callable[..., Tensor]
+"""A pure function (prediction, target) -> unreduced map [B, ...]; batch fields may follow as keywords."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,10 +32,15 @@ class Objective(ABC):
         output: the student's output it acts on.
         loss: a function (prediction, target) -> unreduced map.
         weight: a number or a :class:`Schedule`; while it is 0 the objective costs nothing.
-        region: a batch field, or a function of the batch, laid on the loss map from the left.
+        region: where and how much it counts, laid on the loss map from the left: a batch field, a function of
+            the batch, a :class:`~kdkit.weighting.Weighting` of the untransformed target, or a tuple of these,
+            which are multiplied.
         transform: applied to the target before the loss.
         reduction: ``mean`` of the weighted map, or ``weighted_mean``, divided by the region's sum.
         target: the target's name, where it differs from the output's.
+        fields: batch fields that the loss takes beside prediction and target, as keywords: their names, or
+            keyword by keyword the field. ``fields=("label",)`` calls ``loss(prediction, target, label=...)``.
+        balance: what makes this term comparable with others; the same object is given to all of them.
         name: how logs call it; made from the source and the output by default.
 
     Raises:
@@ -46,10 +50,12 @@ class Objective(ABC):
     output: str
     loss: Loss
     weight: float | Schedule = field(default=1.0, kw_only=True)
-    region: Region | None = field(default=None, kw_only=True)
+    region: Region | tuple[Region, ...] | None = field(default=None, kw_only=True)
     transform: TargetTransform = field(default=Identity(), kw_only=True)
     reduction: Reduction = field(default="mean", kw_only=True)
     target: str = field(default="", kw_only=True)
+    fields: Mapping[str, str] | Sequence[str] = field(default=(), kw_only=True)
+    balance: Balance | None = field(default=None, kw_only=True)
     name: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -65,6 +71,9 @@ class Objective(ABC):
             raise ConfigurationError(
                 f"objective '{self.name}': reduction '{self.reduction}' must be one of {', '.join(REDUCTIONS)}"
             )
+        if self.balance is not None and not isinstance(self.balance, Balance):
+            raise ConfigurationError(f"objective '{self.name}': the balance {self.balance!r} is not a Balance")
+        as_regions(self.region, f"objective '{self.name}'")
         object.__setattr__(self, "weight", as_schedule(self.weight, f"objective '{self.name}': the weight"))
 
     @property
@@ -73,12 +82,22 @@ class Objective(ABC):
         """Where the target comes from, for names and logs."""
 
     @property
-    @abstractmethod
     def reads(self) -> tuple[str, ...]:
-        """The batch fields the objective itself reads."""
+        """The batch fields the objective itself reads; what a teacher reads is the teacher's."""
+        return (*self._target_reads, *region_fields(self.regions), *self._loss_fields.values())
+
+    @property
+    def _target_reads(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def _loss_fields(self) -> dict[str, str]:
+        if isinstance(self.fields, Mapping):
+            return dict(self.fields)
+        return {name: name for name in as_names(self.fields)}
 
     @abstractmethod
-    def find_target(self, batch: Batch, targets: TeacherTargets) -> Tensor:
+    def find_target(self, context: StepContext) -> Tensor:
         """Return the target before its transform."""
 
     @property
@@ -87,47 +106,62 @@ class Objective(ABC):
         return as_schedule(self.weight, "weight")
 
     @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions whose product counts; none where everything does."""
+        return as_regions(self.region, f"objective '{self.name}'")
+
+    def schedules(self) -> Iterator[tuple[str, Schedule]]:
+        """Yield every schedule of the objective, with words that say whose it is."""
+        yield "the weight", self.schedule
+        for region in self.regions:
+            if isinstance(region, Weighting):
+                yield from (("the region", schedule) for schedule in region.schedules())
+
+    @property
     def is_off(self) -> bool:
         """Whether the weight is 0 from beginning to end."""
         return not any(self.schedule.values())
 
-    def sample_losses(self, prediction: Tensor, batch: Batch, targets: TeacherTargets) -> Tensor:
+    def sample_losses(self, context: StepContext) -> Tensor:
         """Return the unweighted loss of every sample, [B].
 
         Raises:
             BatchError: if prediction, target and region do not fit each other.
         """
-        target = self.transform(self.find_target(batch, targets))
+        raw = self.find_target(context)
         try:
-            if mismatch := spatial_mismatch(prediction, target):
-                raise BatchError(mismatch)
-            loss_map = self.loss(prediction, target)
-            return reduce_samples(loss_map, self._read_region(batch), self.reduction)
+            loss_map = self._compare(context.predictions[self.output], self.transform(raw), context)
+            weights = region_weights(self.regions, raw, context, loss_map, f"objective '{self.name}'")
+            return reduce_samples(loss_map, weights, self.reduction)
         except BatchError as error:
             raise BatchError(f"objective '{self.name}': {error}") from error
 
-    def _read_region(self, batch: Batch) -> Tensor | None:
-        if self.region is None:
-            return None
-        if isinstance(self.region, str):
-            return read_field(batch, self.region, f"objective '{self.name}'")
-        return self.region(batch)
-
-    @property
-    def _region_reads(self) -> tuple[str, ...]:
-        return (self.region,) if isinstance(self.region, str) else ()
+    def _compare(self, prediction: Tensor, target: Tensor, context: StepContext) -> Tensor:
+        extra = {
+            keyword: read_field(context.batch, name, "the loss") for keyword, name in self._loss_fields.items()
+        }
+        try:
+            return self.loss(prediction, target, **extra)
+        except RuntimeError as error:
+            # A loss of the user's own need not check shapes: say what PyTorch does not.
+            if mismatch := spatial_mismatch(prediction, target):
+                raise BatchError(mismatch) from error
+            raise
 
     def __repr__(self) -> str:
         parts = [f"{self.name}: {callable_name(self.loss)}", f"weight={self.weight!r}"]
         if self.target != self.output:
             parts.append(f"target={self.target!r}")
-        if self.region is not None:
-            region = repr(self.region) if isinstance(self.region, str) else callable_name(self.region)
-            parts.append(f"region={region}")
+        if self.regions:
+            parts.append(f"region={regions_repr(self.regions)}")
         if self.transform != Identity():
             parts.append(f"transform={self.transform!r}")
         if self.reduction != "mean":
             parts.append(f"reduction={self.reduction!r}")
+        if self._loss_fields:
+            parts.append(f"fields={self._loss_fields!r}")
+        if self.balance is not None:
+            parts.append(f"balance={self.balance!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
@@ -141,13 +175,12 @@ class Supervise(Objective):
         return "supervise"
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The target's field and the region's."""
-        return (self.target, *self._region_reads)
+    def _target_reads(self) -> tuple[str, ...]:
+        return (self.target,)
 
-    def find_target(self, batch: Batch, targets: TeacherTargets) -> Tensor:
+    def find_target(self, context: StepContext) -> Tensor:
         """Return the batch field."""
-        return read_field(batch, self.target, f"objective '{self.name}'")
+        return read_field(context.batch, self.target, f"objective '{self.name}'")
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -163,10 +196,12 @@ class Distill(Objective):
         loss: Loss,
         *,
         weight: float | Schedule = 1.0,
-        region: Region | None = None,
+        region: Region | tuple[Region, ...] | None = None,
         transform: TargetTransform | None = None,
         reduction: Reduction = "mean",
         target: str = "",
+        fields: Mapping[str, str] | Sequence[str] = (),
+        balance: Balance | None = None,
         name: str = "",
     ) -> None:
         if not isinstance(teacher, Teacher):
@@ -183,6 +218,8 @@ class Distill(Objective):
             transform=transform or Identity(),
             reduction=reduction,
             target=target,
+            fields=fields,
+            balance=balance,
             name=name,
         )
 
@@ -191,11 +228,73 @@ class Distill(Objective):
         """The word ``distill`` and the teacher's name."""
         return f"distill/{self.teacher.name}"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The region's field; what the teacher reads is the teacher's."""
-        return self._region_reads
-
-    def find_target(self, batch: Batch, targets: TeacherTargets) -> Tensor:
+    def find_target(self, context: StepContext) -> Tensor:
         """Return the teacher's output."""
-        return targets[self.teacher.name][self.target]
+        return context.targets[self.teacher.name][self.target]
+
+
+@dataclass(frozen=True, repr=False, init=False)
+class Imitate(Objective):
+    """Learning from the student itself: the target is another of its outputs, without gradient.
+
+    With :class:`~kdkit.Peers`, students teach each other (deep mutual learning, arXiv 1706.00384); with the
+    outputs of one network, its deep layers teach its shallow ones (arXiv 1905.08094).
+
+    Args:
+        of: the student's output or outputs to imitate; the mean of several.
+        output: the student's output that learns.
+        loss: a function (prediction, target) -> unreduced map.
+
+    The other arguments are :class:`Objective`'s.
+    """
+
+    of: tuple[str, ...]
+
+    def __init__(
+        self,
+        of: str | Sequence[str],
+        output: str,
+        loss: Loss,
+        *,
+        weight: float | Schedule = 1.0,
+        region: Region | tuple[Region, ...] | None = None,
+        transform: TargetTransform | None = None,
+        reduction: Reduction = "mean",
+        fields: Mapping[str, str] | Sequence[str] = (),
+        balance: Balance | None = None,
+        name: str = "",
+    ) -> None:
+        object.__setattr__(self, "of", as_names(of))
+        if not self.of or output in self.of:
+            raise ConfigurationError(f"Imitate: the output '{output}' must imitate others, found of={of!r}")
+        super().__init__(
+            output,
+            loss,
+            weight=weight,
+            region=region,
+            transform=transform or Identity(),
+            reduction=reduction,
+            fields=fields,
+            balance=balance,
+            name=name,
+        )
+
+    @property
+    def source(self) -> str:
+        """The word ``imitate`` and the outputs imitated."""
+        return f"imitate/{'+'.join(self.of)}"
+
+    def find_target(self, context: StepContext) -> Tensor:
+        """Return the mean of the imitated outputs, detached.
+
+        Raises:
+            BatchError: if they differ in shape.
+        """
+        imitated = [context.predictions[name].detach() for name in self.of]
+        shapes = {tuple(value.shape) for value in imitated}
+        if len(shapes) > 1:
+            raise BatchError(
+                f"objective '{self.name}': the outputs {list(self.of)} have the shapes {sorted(shapes)}: only "
+                f"outputs of one shape can be averaged; imitate them in objectives of their own"
+            )
+        return imitated[0] if len(imitated) == 1 else torch.stack(imitated).mean(0)

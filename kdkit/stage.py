@@ -77,7 +77,7 @@ class Stage:
     def _check_schedules(self) -> None:
         has_length = self.until.length() is not None
         for what, schedule in self.schedules():
-            if schedule.over == "stage" and not schedule.is_constant and not has_length:
+            if "stage" in schedule.spans and not has_length:
                 raise ConfigurationError(
                     f"stage '{self.name}': {what} changes over the stage, {schedule!r}, but the stage has no "
                     f"length: join its condition with one, as {self.until!r} | Epochs(100)"
@@ -86,7 +86,8 @@ class Stage:
     def schedules(self) -> Iterator[tuple[str, Schedule]]:
         """Yield every schedule of the stage, with words that say whose it is."""
         for objective in self.objectives:
-            yield f"the weight of '{objective.name}'", objective.schedule
+            for what, schedule in objective.schedules():
+                yield f"{what} of '{objective.name}'", schedule
         if isinstance(self.learning_rate, Schedule):
             yield "the learning rate", self.learning_rate
 

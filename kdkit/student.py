@@ -1,47 +1,46 @@
 """The student: an unmodified network, with adaptors beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
+from kdkit.adaptors import Adaptor
 from kdkit.batch import Batch, as_names, read_fields
 from kdkit.errors import ConfigurationError
+from kdkit.features import Features
 from kdkit.outputs import name_outputs
-
-
-@dataclass(frozen=True)
-class Adaptor:
-    """A trainable map from one of the student's outputs to the shape of a teacher's.
-
-    Args:
-        source: the student's output that is adapted.
-        module: the map, for example a 1x1 convolution to the teacher's width.
-    """
-
-    source: str
-    module: nn.Module
+from kdkit.teacher import Teacher
 
 
 class Student(nn.Module):
     """A network that learns, unmodified, and optional adaptors beside it.
 
     The network is neither wrapped nor re-classed: ``student.module`` is the object handed in, and its state
-    dict is the export. Features are *returned* by the network, as a tuple or a mapping, never hooked.
+    dict is the export. Features are returned by the network, as a tuple or a mapping, or named by module path;
+    no hook is registered.
 
     Args:
         module: the network.
         inputs: the batch field or fields it reads, passed in order.
         outputs: the name or names of what it returns: one for a tensor, several in order for a tuple, or the
             keys wanted from a mapping.
-        adaptors: further outputs by name, each computed from an output by an :class:`Adaptor`.
+        features: further outputs by name: what submodules return, by their path (:class:`Features`).
+        adaptors: further outputs by name, each computed from an output or feature by an :class:`Adaptor`.
 
     Example:
         >>> import torch
         >>> student = Student(torch.nn.Conv2d(3, 17, 1), inputs="image", outputs="heatmap")
         >>> student({"image": torch.zeros(2, 3, 64, 48)})["heatmap"].shape
         torch.Size([2, 17, 64, 48])
+
+        A feature, and an adaptor of it to a teacher's 32 channels:
+
+        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.ReLU(), torch.nn.Conv2d(8, 17, 1))
+        >>> student = Student(network, features={"hidden": "1"}, adaptors={"wide": Adaptor.conv("hidden", 8, 32)})
+        >>> {name: list(value.shape) for name, value in student({"image": torch.zeros(2, 3, 4, 4)}).items()}
+        {'heatmap': [2, 17, 4, 4], 'hidden': [2, 8, 4, 4], 'wide': [2, 32, 4, 4]}
     """
 
     def __init__(
@@ -50,6 +49,7 @@ class Student(nn.Module):
         inputs: str | Sequence[str] = "image",
         outputs: str | Sequence[str] = "heatmap",
         *,
+        features: Mapping[str, str] | None = None,
         adaptors: Mapping[str, Adaptor] | None = None,
     ) -> None:
         super().__init__()
@@ -58,40 +58,107 @@ class Student(nn.Module):
         self.reads = as_names(inputs)
         self.module_outputs = as_names(outputs)
         self.module = module
-        adaptors = dict(adaptors or {})
-        self._check_adaptors(adaptors)
-        self.adaptor_sources = {name: adaptor.source for name, adaptor in adaptors.items()}
-        self.adaptors = nn.ModuleDict({name: adaptor.module for name, adaptor in adaptors.items()})
+        self.features = Features(module, features or {}, "the student")
+        for name in self.features.places:
+            if name in self.module_outputs:
+                raise ConfigurationError(f"the student has an output and a feature named '{name}': rename one")
+        self.adaptors = nn.ModuleDict()
+        self.adaptor_sources: dict[str, str | None] = {}
+        for name, adaptor in (adaptors or {}).items():
+            self.attach(name, adaptor)
         self._trainable = {name for name, value in module.named_parameters() if value.requires_grad}
         self._frozen: tuple[str, ...] = ()
 
-    def _check_adaptors(self, adaptors: Mapping[str, Adaptor]) -> None:
-        for name, adaptor in adaptors.items():
-            if adaptor.source not in self.module_outputs:
-                raise ConfigurationError(
-                    f"adaptor '{name}' reads the student's output '{adaptor.source}', which is not among "
-                    f"{list(self.module_outputs)}"
-                )
-            if name in self.module_outputs or "." in name:
-                raise ConfigurationError(
-                    f"adaptor '{name}': its name must differ from every output and hold no dot"
-                )
+    def attach(self, name: str, adaptor: Adaptor) -> None:
+        """Put an adaptor beside the network; its output is one of the student's from then on.
+
+        The optimizer must be made afterwards, so that it trains the adaptor too.
+
+        Raises:
+            ConfigurationError: if its name is taken or holds a dot, or its source is no output or feature.
+        """
+        sources = (*self.module_outputs, *self.features.places)
+        if adaptor.source is not None and adaptor.source not in sources:
+            raise ConfigurationError(
+                f"adaptor '{name}' reads the student's output '{adaptor.source}', which is not among "
+                f"{list(sources)}"
+            )
+        if name in self.outputs or "." in name:
+            raise ConfigurationError(
+                f"adaptor '{name}': its name must differ from every output and hold no dot"
+            )
+        device = next((value.device for value in self.parameters()), None)
+        self.adaptors[name] = adaptor.module if device is None else adaptor.module.to(device)
+        self.adaptor_sources[name] = adaptor.source
+
+    def detach(self, name: str) -> None:
+        """Take an adaptor away, where there is one of that name."""
+        if name in self.adaptors:
+            del self.adaptors[name], self.adaptor_sources[name]
+
+    def adapt(self, name: str, source: str, teacher: Teacher, batch: Batch, target: str = "") -> Adaptor:
+        """Attach the adaptor that brings one of the outputs to the shape of a teacher's; both are run once.
+
+        Args:
+            name: of the adapted output.
+            source: the student's output or feature.
+            teacher: the teacher, on the student's device.
+            batch: any batch that both can read, on the same device.
+            target: the teacher's output; named as the source by default.
+
+        Raises:
+            ConfigurationError: if there is no such output, or the shapes cannot be brought together.
+
+        Example:
+            >>> import torch
+            >>> from kdkit import ModuleTeacher
+            >>> batch = {"image": torch.zeros(2, 3, 8, 8)}
+            >>> wide = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3, stride=2, padding=1), torch.nn.Conv2d(32, 5, 1))
+            >>> teacher = ModuleTeacher("wide", wide, "image", "heatmap", features={"hidden": "0"})
+            >>> narrow = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.Conv2d(8, 5, 1))
+            >>> student = Student(narrow, features={"hidden": "0"})
+            >>> student.adapt("hidden_wide", "hidden", teacher, batch).module
+            Sequential(
+              (0): ResizeTo(height=4, width=4)
+              (1): Conv2d(8, 32, kernel_size=(1, 1), stride=(1, 1))
+            )
+        """
+        target = target or source
+        if source not in self.outputs or target not in teacher.outputs:
+            raise ConfigurationError(
+                f"adaptor '{name}': the student's outputs are {list(self.outputs)} and teacher "
+                f"'{teacher.name}' gives {list(teacher.outputs)}; found '{source}' and '{target}'"
+            )
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()  # BatchNorm's running statistics stay as they are
+        try:
+            with torch.no_grad():
+                own = self(batch)[source]
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        adaptor = Adaptor.between(source, own.shape, teacher.targets(batch)[target].shape)
+        self.attach(name, adaptor)
+        return adaptor
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of everything that :meth:`forward` returns."""
-        return (*self.module_outputs, *self.adaptor_sources)
+        return (*self.module_outputs, *self.features.places, *self.adaptor_sources)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return every output and every adapted output by name, batch dimension first.
+        """Return every output, feature and adapted output by name, batch dimension first.
 
         Raises:
             BatchError: if the batch lacks a field that the student reads.
         """
-        result = self.module(*read_fields(batch, self.reads, "the student"))
+        inputs = read_fields(batch, self.reads, "the student")
+        result, features = self.features.run(self.module, inputs)
         named = name_outputs(result, self.module_outputs, "the student")
+        named.update(features)
         for name, adaptor in self.adaptors.items():
-            named[name] = adaptor(named[self.adaptor_sources[name]])
+            source = self.adaptor_sources[name]
+            named[name] = adaptor() if source is None else adaptor(named[source])
         return named
 
     def freeze(self, prefixes: Sequence[str]) -> None:

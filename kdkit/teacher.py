@@ -1,8 +1,8 @@
 """The abstract teacher."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ class Teacher(ABC):
     """Something that gives targets for a batch.
 
     A teacher is not an ``nn.Module`` and never becomes part of one, so nothing that trains can put it into
-    train mode, move it, save it or change it. It is frozen: its parameters and buffers never change.
+    train mode, move it, save it or change it. It is frozen: its parameters and buffers never change, save in
+    a teacher made to follow the student (:class:`~kdkit.EMATeacher`).
 
     Subclasses set the three attributes and implement :meth:`targets`.
 
@@ -39,6 +40,23 @@ class Teacher(ABC):
     def parameters(self) -> Iterable[nn.Parameter]:
         """Return the parameters the teacher holds, to notice those it shares with a student."""
         return ()
+
+    def on_stage_start(self) -> None:
+        """Prepare for a stage that needs the teacher, where the stage before did not; nothing by default."""
+
+    def on_step_end(self) -> None:
+        """Follow an optimizer step in a stage that needs the teacher; nothing by default."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must have back: tensors and plain types; nothing for a frozen teacher."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state_dict`.
+
+        Raises:
+            CheckpointError: if the state is of another teacher.
+        """
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, reads={self.reads}, outputs={self.outputs})"

@@ -38,6 +38,7 @@ def describe_run(
         "student": {
             "network": type(network).__name__,
             "parameters": sum(value.numel() for value in network.parameters()),
+            "features": dict(distiller.student.features.places),
             "adaptors": dict(distiller.student.adaptor_sources),
         },
         "optimizer": {"class": type(optimizer).__name__, "groups": repr(groups)},

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdkit.distiller import Distiller
 from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.student import Student
 from kdkit.training.run_folder import RunFolder
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -58,6 +59,7 @@ class Engine:
                 f"on the same samples: distributed training is not there yet, start one process"
             )
         self._student = distiller.student
+        _check_adaptors(distiller.student, optimizer)
         self._runner, self._optimizer = self._accelerator.prepare(distiller.student, optimizer)
         distiller.run_student = self._runner
         distiller.to(self.device)
@@ -157,6 +159,16 @@ class Engine:
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"] is not None and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def _check_adaptors(student: Student, optimizer: Optimizer) -> None:
+    trained = {id(value) for group in optimizer.param_groups for value in group["params"]}
+    for name, value in student.adaptors.named_parameters():
+        if value.requires_grad and id(value) not in trained:
+            raise ConfigurationError(
+                f"the optimizer does not hold the adaptor's parameter '{name}', which would never train: make it "
+                f"from student.parameters() after the Distiller, or give the Trainer a function"
+            )
 
 
 def _check_trackers(trackers: Sequence[str]) -> None:

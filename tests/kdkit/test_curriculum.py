@@ -10,6 +10,8 @@ from kdkit import (
     ConfigurationError,
     Cosine,
     Curriculum,
+    Distill,
+    Distiller,
     Epochs,
     Linear,
     Plateau,
@@ -17,8 +19,12 @@ from kdkit import (
     Stage,
     Steps,
     Supervise,
+    Teacher,
     losses,
 )
+from kdkit.alternate import Alternate
+from kdkit.ramp import Ramp
+from kdkit.weighting import Confidence, EasyFirst
 
 
 def stage(name, until, weight=1.0, **options):
@@ -76,6 +82,103 @@ def test_weights_over_the_stage_and_over_the_run():
     assert [over_stage for over_stage, _ in seen[:5]] == [0.0, 0.25, 0.5, 0.75, 0.0]
     assert [over_run for _, over_run in seen] == [pytest.approx(step / 16) for step in range(16)]
     assert curriculum.value(whole) == 1.0
+
+
+def test_counting_weights_need_no_length_and_begin_anew_in_each_stage():
+    steps, epochs = Alternate((1.0, 0.0)), Alternate((1.0, 2.0, 3.0), unit="epochs")
+    curriculum = Curriculum(
+        stage("a", Reached("AP", 0.5), weight=steps), stage("b", Plateau("AP", 9), weight=epochs)
+    )
+    seen = []
+    for metric in (0.1, 0.1, 0.6, 0.1, 0.1):
+        for _ in range(3):
+            seen.append((curriculum.value(steps), curriculum.value(epochs)))
+            curriculum.advance()
+        curriculum.end_epoch({"AP": metric})
+    first = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    assert [value for value, _ in seen] == first + first[:6]
+    assert [value for _, value in seen[::3]] == [1.0, 2.0, 3.0, 1.0, 2.0]
+
+
+def test_a_product_is_checked_for_each_span_it_needs():
+    stage("a", Plateau("AP", 3), weight=0.5 * Alternate())
+    with pytest.raises(ConfigurationError, match="changes over the stage"):
+        stage("a", Plateau("AP", 3), weight=Alternate() * Ramp(0, 1))
+    over_run = Alternate() * Ramp(0, 1, over="run")
+    with pytest.raises(ConfigurationError, match="changes over the run"):
+        Curriculum(stage("a", Plateau("AP", 3), weight=over_run), stage("b", Epochs(1)))
+
+
+def test_a_region_that_changes_needs_a_length_too():
+    easy = EasyFirst(Confidence("probability"), Linear(0.5, 1.0))
+    with pytest.raises(ConfigurationError, match="the region of 'supervise/x' changes over the stage"):
+        Stage("a", [Supervise("x", losses.mse, region=easy)], Plateau("AP", 3))
+    Stage("a", [Supervise("x", losses.mse, region=easy)], Epochs(3))
+
+
+def test_of_teachers_that_take_turns_one_is_run_at_a_step(toy):
+    calls = []
+
+    class Counted(Teacher):
+        reads, outputs = ("image",), ("heatmap",)
+
+        def __init__(self, name):
+            self.name = name
+
+        def targets(self, batch):
+            calls.append(self.name)
+            return {"heatmap": batch["heatmap"]}
+
+    turns = {"a": (1.0, 0.0), "b": (0.0, 1.0)}
+    objectives = [
+        Distill(Counted(name), "heatmap", losses.mse, weight=Alternate(values)) for name, values in turns.items()
+    ]
+    distiller = Distiller(toy.student(), Curriculum(Stage("turns", objectives, Steps(5))))
+    while not distiller.curriculum.finished:
+        distiller(toy.batch())
+        distiller.advance()
+    assert calls == ["a", "b", "a", "b", "a"]
+
+
+def test_a_value_whose_length_is_not_known_is_refused():
+    curriculum = Curriculum(stage("a", Epochs(1)), stage("b", Plateau("AP", 3)))
+    assert curriculum.value(Linear(1, 2)) == 1
+    with pytest.raises(ConfigurationError, match="over the run, whose progress is not known"):
+        curriculum.value(Linear(1, 2, over="run"))
+    curriculum.end_epoch()
+    with pytest.raises(ConfigurationError, match="over the stage, whose progress is not known"):
+        curriculum.value(Linear(1, 2))
+
+
+SCHEDULES = [
+    Alternate((1.0, 0.0), every=2),
+    Alternate((1.0, 0.0, 3.0), unit="epochs"),
+    Ramp(0.0, 1.0, 0.25, 0.75, "sigmoid"),
+    Ramp(0.0, 1.0, 0.1, 0.9, over="run"),
+    0.5 * Alternate() * Cosine(2.0, 0.0, over="run"),
+]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 5), st.integers(0, 60), st.booleans())
+def test_a_resumed_curriculum_gives_the_same_weights(lengths, per_epoch, cut, told):
+    def make():
+        made = Curriculum(*(stage(str(place), Epochs(count)) for place, count in enumerate(lengths)))
+        made.steps_per_epoch = per_epoch if told else None
+        return made
+
+    straight, resumed = make(), make()
+    step = 0
+    while not straight.finished:
+        if step == cut:
+            state = json.loads(json.dumps(resumed.state_dict()))
+            resumed = make()
+            resumed.load_state_dict(state)
+        assert [straight.value(one) for one in SCHEDULES] == [resumed.value(one) for one in SCHEDULES]
+        step += 1
+        for curriculum in (straight, resumed):
+            curriculum.advance()
+            if step % per_epoch == 0:
+                curriculum.end_epoch()
 
 
 def test_steps_per_epoch_are_learned_at_the_first_epochs_end():

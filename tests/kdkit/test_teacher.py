@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdkit import BatchError, ConfigurationError, EnsembleTeacher, ModuleTeacher
+from kdkit import BatchError, ConfigurationError, ModuleTeacher
 
 
 def frozen_copy(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -95,35 +95,3 @@ def test_a_missing_field_is_named(toy):
     del batch["mask"]
     with pytest.raises(BatchError, match=r"teacher 'senior' reads the field 'mask', which the batch lacks"):
         toy.senior().targets(batch)
-
-
-def test_ensemble_is_the_weighted_average(toy):
-    a, b = toy.primary(), toy.senior()
-    batch = toy.batch()
-    teacher = EnsembleTeacher("both", [a, b], weights=[3, 1])
-    expected = 0.75 * a.targets(batch)["heatmap"] + 0.25 * b.targets(batch)["heatmap"]
-    torch.testing.assert_close(teacher.targets(batch)["heatmap"], expected)
-    assert teacher.reads == ("image", "mask")
-    assert len(list(teacher.parameters())) == len(list(a.parameters())) + len(list(b.parameters()))
-
-
-def test_ensemble_of_one_is_the_one_and_weight_zero_is_not_run(toy):
-    batch = toy.batch()
-    del batch["mask"]
-    teacher = EnsembleTeacher("both", [toy.primary(), toy.senior()], weights=[1, 0])
-    assert torch.equal(teacher.targets(batch)["heatmap"], toy.primary().targets(batch)["heatmap"])
-
-
-@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, float("nan")]])
-def test_ensemble_weights_must_fit(toy, weights):
-    with pytest.raises(ConfigurationError, match="weight"):
-        EnsembleTeacher("both", [toy.primary(), toy.senior()], weights=weights)
-
-
-def test_ensemble_of_other_shapes_is_refused(toy):
-    wide = ModuleTeacher("wide", toy.network(maps=7), "image", "heatmap")
-    with pytest.raises(BatchError, match="only targets of one shape"):
-        EnsembleTeacher("both", [toy.primary(), wide]).targets(toy.batch())
-    other = ModuleTeacher("other", toy.network(), "image", "depth")
-    with pytest.raises(ConfigurationError, match="no output in common"):
-        EnsembleTeacher("both", [toy.primary(), other])

@@ -1,0 +1,85 @@
+"""A teacher that is the student's own past: its moving average."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.module_teacher import ModuleTeacher
+from kdkit.student import Student
+
+
+class EMATeacher(ModuleTeacher):
+    """An exponential moving average of the student's weights as its teacher: self-distillation.
+
+    It starts as a copy of the student when a stage that needs it is entered, and follows every optimizer step
+    of that stage. It is in eval mode, gives the student's outputs and features (adaptors stay the student's),
+    and its state is part of a run's checkpoint.
+
+    Args:
+        name: the teacher's name, unique within a run.
+        student: the student to follow.
+        decay: in [0, 1), the share of the average that an optimizer step keeps.
+
+    Raises:
+        ConfigurationError: if the decay is out of range.
+
+    Source: Tarvainen and Valpola, Mean teachers are better role models (arXiv 1703.01780).
+
+    Example:
+        >>> student = Student(torch.nn.Conv2d(3, 17, 1))
+        >>> EMATeacher("past", student, decay=0.99).outputs
+        ('heatmap',)
+    """
+
+    def __init__(self, name: str, student: Student, decay: float = 0.999) -> None:
+        if not isinstance(student, Student):
+            raise ConfigurationError(f"teacher '{name}' follows a Student, found a {type(student).__name__}")
+        if not 0 <= decay < 1:
+            raise ConfigurationError(f"teacher '{name}': the decay is {decay}, it must be in [0, 1)")
+        self.decay = decay
+        self._followed = student.module
+        self._average = AveragedModel(
+            student.module,
+            multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
+        super().__init__(
+            name, self._average.module, student.reads, student.module_outputs, features=student.features.places
+        )
+        self.on_stage_start()
+
+    def on_stage_start(self) -> None:
+        """Become a copy of the student as it is now."""
+        self._average.module.load_state_dict(self._followed.state_dict())
+        # Of 0, the first update would copy once more.
+        self._average.n_averaged.fill_(1)
+
+    def on_step_end(self) -> None:
+        """Move the average by the student's weights and buffers."""
+        self._average.update_parameters(self._followed)
+
+    def to(self, device: torch.device) -> Self:
+        """Move the average to ``device``."""
+        self._average.to(device)
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the average."""
+        return dict(self._average.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from an average.
+
+        Raises:
+            CheckpointError: if it is of another network.
+        """
+        try:
+            self._average.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"the saved teacher '{self.name}' is of another network: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"EMATeacher({self.name!r}, {type(self._followed).__name__}, decay={self.decay})"

@@ -1,0 +1,135 @@
+"""Features of a network by module path, recorded while it runs; nothing stays on the network."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdkit.errors import ConfigurationError
+
+_PLACE = re.compile(r"(?P<path>[^\[\]]+)(\[(?P<index>-?\d+)\])?")
+
+
+class Features:
+    """What submodules of a network return, by the names given to them.
+
+    For the time of one call each named submodule's ``forward`` is replaced by one that also records what it
+    returns. There is no hook: hooks registered after a first compiled call record nothing, and those
+    registered before stay in the compiled graph and on the network. So the calls can be compiled with
+    ``fullgraph=True`` and wrapped in DistributedDataParallel, and the network is afterwards as it was.
+
+    Args:
+        module: the network.
+        places: dotted module paths by feature name, as ``named_modules()`` gives them, each perhaps with the
+            index into a list or tuple that the submodule returns: ``{"neck": "layer3", "fine": "stage3[0]"}``.
+        owner: whose features these are, for errors.
+
+    Raises:
+        ConfigurationError: if a path names no submodule, or the network is already compiled.
+    """
+
+    def __init__(self, module: nn.Module, places: Mapping[str, str], owner: str) -> None:
+        self.places = dict(places)
+        self._owner = owner
+        self._found = {name: self._parse(module, name, place) for name, place in self.places.items()}
+
+    def _parse(self, module: nn.Module, name: str, place: str) -> tuple[str, int | None]:
+        match = _PLACE.fullmatch(place)
+        if match is None:
+            raise ConfigurationError(
+                f"{self._owner}: feature '{name}' is at '{place}', which is not a module's path, as 'layer3', or "
+                f"one with an index, as 'stage3[0]'"
+            )
+        path = match["path"]
+        paths = [path for path, _ in module.named_modules() if path]
+        if any("_orig_mod" in path.split(".") for path in paths):
+            raise ConfigurationError(
+                f"{self._owner}: the network is compiled, features can only be named in one that is not: compile "
+                f"what runs it, as distiller.run_student = torch.compile(student)"
+            )
+        if path not in paths:
+            near = get_close_matches(path, paths, n=3, cutoff=0.4) or [n for n, _ in module.named_children()]
+            raise ConfigurationError(
+                f"{self._owner}: feature '{name}' is at '{path}', but the network has no such submodule; "
+                f"perhaps one of {near}"
+            )
+        return path, int(match["index"]) if match["index"] else None
+
+    def run(self, module: nn.Module, inputs: Sequence[Tensor]) -> tuple[object, dict[str, Tensor]]:
+        """Call the network, and return what it returns and the features by name.
+
+        Raises:
+            ConfigurationError: if a submodule was not called, was called twice, or returned no tensor there.
+        """
+        recorded: dict[str, object] = {}
+        taps = [_Tap(module.get_submodule(path), path) for path in {path for path, _ in self._found.values()}]
+        try:
+            for tap in taps:
+                tap.open(recorded, self._owner)
+            result = module(*inputs)
+        finally:
+            for tap in taps:
+                tap.close()
+        return result, {name: self._pick(name, recorded) for name in self._found}
+
+    def pin(self, module: nn.Module) -> None:
+        """Give each named submodule its own ``forward`` as an attribute, where it is the class's.
+
+        That changes nothing but what a compiled call finds: without it, the attribute that the first compiled
+        call sets back makes the second one compile again.
+        """
+        for path, _ in self._found.values():
+            part: Any = module.get_submodule(path)
+            part.forward = part.forward
+
+    def _pick(self, name: str, recorded: Mapping[str, object]) -> Tensor:
+        path, index = self._found[name]
+        if path not in recorded:
+            raise ConfigurationError(
+                f"{self._owner}: the submodule '{path}' of feature '{name}' was not called by the network's "
+                f"forward: name one that is, or let the network return the feature"
+            )
+        value = recorded[path]
+        if index is not None and isinstance(value, list | tuple) and -len(value) <= index < len(value):
+            value = value[index]
+        if not isinstance(value, Tensor):
+            kind = f"{type(value).__name__} of {len(value)}" if isinstance(value, list | tuple) else type(value)
+            raise ConfigurationError(
+                f"{self._owner}: feature '{name}' at '{self.places[name]}' is a {kind}, not a tensor; an index "
+                f"picks from a list: '{path}[0]'"
+            )
+        return value
+
+
+class _Tap:
+    """A submodule whose calls are recorded between ``open`` and ``close``."""
+
+    def __init__(self, part: nn.Module, path: str) -> None:
+        self._part, self._path = part, path
+        self._forward: Callable[..., Any] = part.forward
+        # Dynamo can set an attribute back, but not take away one that it saw set; elsewhere nothing is left.
+        self._delete = not torch.compiler.is_compiling() and "forward" not in vars(part)
+
+    def open(self, recorded: dict[str, object], owner: str) -> None:
+        forward, path = self._forward, self._path
+
+        def recording(*args: Any, **kwargs: Any) -> Any:
+            result = forward(*args, **kwargs)
+            if path in recorded:
+                raise ConfigurationError(
+                    f"{owner}: the submodule '{path}' is called more than once in a forward, so its feature is "
+                    f"ambiguous: name a submodule that is called once, or let the network return the feature"
+                )
+            recorded[path] = result
+            return result
+
+        self._part.forward = recording
+
+    def close(self) -> None:
+        if self._delete:
+            del self._part.forward
+        else:
+            self._part.forward = self._forward

@@ -1,0 +1,112 @@
+import pytest
+import torch
+
+from kdkit import (
+    CheckpointError,
+    ConfigurationError,
+    Curriculum,
+    Distill,
+    Distiller,
+    EMATeacher,
+    Stage,
+    Steps,
+    Student,
+    Supervise,
+    losses,
+)
+
+
+def two_stages(toy, decay: float = 0.5) -> tuple[Distiller, EMATeacher]:
+    student = Student(toy.network(), features={"hidden": "2"})
+    past = EMATeacher("past", student, decay)
+    distiller = Distiller(
+        student,
+        Curriculum(
+            Stage("alone", [Supervise("heatmap", losses.mse)], until=Steps(2)),
+            Stage("with its past", [Distill(past, "hidden", losses.mse)], until=Steps(4)),
+        ),
+    )
+    return distiller, past
+
+
+def weight(module) -> torch.Tensor:
+    return module[0].weight.detach().clone()
+
+
+def move(distiller: Distiller, by: float) -> None:
+    with torch.no_grad():
+        distiller.student.module[0].weight += by
+    distiller.advance()
+
+
+def test_it_follows_the_student_by_its_definition(toy):
+    distiller, past = two_stages(toy)
+    move(distiller, 1.0)
+    move(distiller, 1.0)
+    # The stage with the teacher begins: it is the student as it is then.
+    expected = weight(distiller.student.module)
+    torch.testing.assert_close(weight(past.module), expected)
+    for _ in range(3):
+        move(distiller, 1.0)
+        expected = 0.5 * expected + 0.5 * weight(distiller.student.module)
+        torch.testing.assert_close(weight(past.module), expected)
+
+
+def test_it_is_in_eval_mode_without_gradient_and_gives_features(toy):
+    distiller, past = two_stages(toy)
+    distiller.student.train()
+    targets = past.targets(toy.batch())
+    assert set(targets) == {"heatmap", "hidden"}
+    assert not targets["hidden"].requires_grad
+    assert not any(module.training for module in past.module.modules())
+    assert not any(value.requires_grad for value in past.parameters())
+    assert distiller.student.training
+
+
+def test_buffers_follow_too(toy):
+    distiller, past = two_stages(toy, decay=0.0)
+    distiller.student.train()
+    for _ in range(3):
+        distiller(toy.batch()).total.backward()
+        distiller.advance()
+    own, followed = past.module.state_dict(), distiller.student.module.state_dict()
+    assert own.keys() == followed.keys()
+    for name, value in own.items():
+        torch.testing.assert_close(value, followed[name])
+
+
+def test_the_students_gradient_does_not_pass_the_teacher(toy):
+    distiller, past = two_stages(toy)
+    distiller.advance()
+    distiller.advance()
+    distiller(toy.batch()).total.backward()
+    assert all(value.grad is None for value in past.parameters())
+
+
+def test_its_state_is_part_of_the_run(toy):
+    distiller, past = two_stages(toy)
+    for _ in range(4):
+        move(distiller, 1.0)
+    state, student = distiller.state_dict(), distiller.student.state_dict()
+    other, again = two_stages(toy)
+    other.student.load_state_dict(student)
+    other.load_state_dict(state)
+    torch.testing.assert_close(weight(again.module), weight(past.module))
+    move(distiller, 2.0)
+    move(other, 2.0)
+    torch.testing.assert_close(weight(again.module), weight(past.module))
+
+
+def test_mistakes_are_named(toy):
+    with pytest.raises(ConfigurationError, match="follows a Student"):
+        EMATeacher("past", toy.network())
+    with pytest.raises(ConfigurationError, match=r"decay is 1\.0"):
+        EMATeacher("past", toy.student(), decay=1.0)
+    _, past = two_stages(toy)
+    wrong = EMATeacher("past", Student(toy.network(width=9)), 0.5)
+    with pytest.raises(CheckpointError, match="'past' is of another network"):
+        past.load_state_dict(wrong.state_dict())
+
+
+def test_its_repr_is_the_same_in_every_process(toy):
+    assert repr(EMATeacher("past", toy.student(), 0.9)) == "EMATeacher('past', Sequential, decay=0.9)"
