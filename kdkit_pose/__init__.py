@@ -27,23 +27,27 @@ from kdkit_pose.codecs import DARK, MSRA, Codec
 from kdkit_pose.data import Augment, CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator, coco_metrics
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
-from kdkit_pose.skeleton import COCO, Skeleton
+from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
+from kdkit_pose.skeleton_mapping import KeypointMapping, map_keypoints
 from kdkit_pose.synthetic import SyntheticPeople
 
 __all__ = [
     "COCO",
+    "CROWDPOSE",
     "DARK",
     "MSRA",
     "Augment",
     "CocoKeypoints",
     "Codec",
     "Evaluator",
+    "KeypointMapping",
     "MaskAwareTeacher",
     "Skeleton",
     "SyntheticPeople",
     "coco_metrics",
     "codecs",
     "loader",
+    "map_keypoints",
     "models",
     "recipes",
 ]

@@ -1,6 +1,6 @@
 """The senior teacher: a pose network that also sees the person's segmentation mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ class MaskAwareTeacher(ModuleTeacher):
         module: a network of :func:`kdkit_pose.models.create`, whose ``inputs`` say what it reads; with
             ``mask_fusion="none"`` it is an ordinary teacher.
         outputs: the name or names of what the network returns.
+        features: further targets by name: what submodules return, by their path.
         dtype: the floating type to cast the weights to, once.
 
     Raises:
@@ -37,6 +38,7 @@ class MaskAwareTeacher(ModuleTeacher):
         module: nn.Module,
         outputs: str | Sequence[str] = "heatmap",
         *,
+        features: Mapping[str, str] | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         inputs = getattr(module, "inputs", None)
@@ -45,4 +47,4 @@ class MaskAwareTeacher(ModuleTeacher):
                 f"teacher '{name}': the network {type(module).__name__} has no attribute 'inputs'; for a network "
                 f"of your own use ModuleTeacher(name, network, inputs=('image', 'mask'), outputs='heatmap')"
             )
-        super().__init__(name, module, inputs, outputs, dtype=dtype)
+        super().__init__(name, module, inputs, outputs, features=features, dtype=dtype)

@@ -1,5 +1,17 @@
-"""Training: the loop, its checkpoints and its run folder, on Hugging Face Accelerate."""
+"""Training: the loop, its checkpoints and its run folder, on Hugging Face Accelerate.
 
+A loop of one's own has its parts: the stages' learning rates, and the generators' state for an exact resume.
+"""
+
+from kdkit.training.learning_rate import LearningRate
+from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.trainer import Evaluate, Trainer, TrainingResult
 
-__all__ = ["Evaluate", "Trainer", "TrainingResult"]
+__all__ = [
+    "Evaluate",
+    "LearningRate",
+    "Trainer",
+    "TrainingResult",
+    "capture_random_state",
+    "restore_random_state",
+]

@@ -78,8 +78,8 @@ class Codec(ABC):
         """The target heatmaps of one person.
 
         Args:
-            keypoints: [K, 2], x and y in pixels of the input. Those of unlabelled keypoints are not looked
-            at. visible: [K], above 0 where the keypoint is labelled (COCO's 1, occluded, counts as labelled).
+            keypoints: [K, 2], x and y in pixels of the input. Those of unlabelled keypoints are not looked at.
+            visible: [K], above 0 where the keypoint is labelled (COCO's 1, occluded, counts as labelled).
 
         Returns:
             The heatmaps [K, h, w] in 0..1, all zero where the weight is 0, and the weights [K], 0 or 1: 1 for

@@ -57,3 +57,11 @@ def test_several_outputs(small_network, batch):
 def test_a_network_that_does_not_say_what_it_reads_is_refused():
     with pytest.raises(ConfigurationError, match=r"'senior'.*Conv2d.*ModuleTeacher"):
         MaskAwareTeacher("senior", nn.Conv2d(4, 17, 1))
+
+
+def test_features_by_module_path(small_network, batch):
+    network = small_network(mask_fusion="concat")
+    teacher = MaskAwareTeacher("senior", network, features={"fine": "stage3[0]"})
+    targets = teacher.targets({**batch, "mask": batch["mask"]})
+    assert teacher.outputs == ("heatmap", "fine")
+    assert targets["fine"].shape == (2, network.config.width, 16, 8)

@@ -50,6 +50,12 @@ def test_the_whole_fraction_is_all_and_the_smallest_is_one():
     assert weigh(EasyFirst(SCORE, 1e-12), logits(7)).sum() == 1
 
 
+@pytest.mark.parametrize(("fraction", "samples"), [(0.07, 100), (0.14, 50), (0.28, 25)])
+def test_a_product_that_floating_point_rounds_up_is_the_whole_number_meant(fraction, samples):
+    assert fraction * samples > 7
+    assert weigh(EasyFirst(SCORE, fraction), logits(samples)).sum() == 7
+
+
 def test_equals_are_chosen_in_their_order():
     assert weigh(EasyFirst(SCORE, 0.5), torch.zeros(200, 5)).tolist() == [1.0] * 100 + [0.0] * 100
 
