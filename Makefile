@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit build clean
+.PHONY: help setup demo test lint format types unit docs build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,7 +25,7 @@ $(stamp): pyproject.toml
 demo: $(stamp) ## Teachers, a plain student and an ODKD student on synthetic people; writes DEMO (runs/demo).
 	$(bin)/kdkit-pose demo --out $(DEMO)
 
-test: lint types unit ## Everything that must pass: lint, types, tests.
+test: lint types unit docs ## Everything that must pass: lint, types, tests, the site.
 
 lint: $(stamp) ## Check style and formatting.
 	$(bin)/ruff check
@@ -41,9 +41,12 @@ types: $(stamp) ## Check types (mypy --strict).
 unit: $(stamp) ## Run the tests; a warning is an error.
 	$(bin)/python -m pytest
 
+docs: $(stamp) ## Build the site into site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
+
 build: $(stamp) ## Build wheel and sdist into dist/.
 	$(bin)/python -m build
 
 clean: ## Remove what was built and cached; .venv and runs/ stay.
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
