@@ -49,7 +49,8 @@ from kdkit.balance import Balance, GradientNorm, Magnitude, Uncertainty
 from kdkit.batch import Batch
 from kdkit.condition import Condition, Epochs, Plateau, Reached, StageProgress, Steps
 from kdkit.curriculum import Curriculum
-from kdkit.distiller import Distiller, StepLosses
+from kdkit.distill import Distill
+from kdkit.distiller import Distiller
 from kdkit.ema_teacher import EMATeacher
 from kdkit.ensemble_teacher import EnsembleTeacher
 from kdkit.errors import (
@@ -61,15 +62,18 @@ from kdkit.errors import (
     NonFiniteLossError,
     RunFolderError,
 )
+from kdkit.imitate import Imitate
 from kdkit.module_teacher import ModuleTeacher
 from kdkit.moment import Moment
-from kdkit.objective import Distill, Imitate, Objective, Supervise
+from kdkit.objective import Objective
 from kdkit.peers import Peers
 from kdkit.ramp import Ramp
 from kdkit.schedule import Constant, Cosine, Linear, Schedule, Step
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
+from kdkit.step_losses import StepLosses
 from kdkit.student import Student
+from kdkit.supervise import Supervise
 from kdkit.teacher import Teacher
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline

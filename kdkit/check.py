@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kdkit.batch import Batch, to_device
 from kdkit.curriculum import Curriculum
-from kdkit.objective import Distill
+from kdkit.distill import Distill
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.student import Student

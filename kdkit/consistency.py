@@ -1,8 +1,10 @@
 """What can be known to be wrong before the first batch."""
 
 from kdkit.curriculum import Curriculum
+from kdkit.distill import Distill
 from kdkit.errors import ConfigurationError
-from kdkit.objective import Distill, Imitate, Objective
+from kdkit.imitate import Imitate
+from kdkit.objective import Objective
 from kdkit.stage import Stage
 from kdkit.student import Student
 from kdkit.teacher import Teacher

@@ -1,41 +1,24 @@
 """The distiller: binds a student to a curriculum and computes the loss of a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from kdkit.adaptors import Adaptor
-from kdkit.balance import Balance
 from kdkit.batch import Batch
+from kdkit.binding import bind_balances
 from kdkit.check import CheckReport, check_batch
 from kdkit.consistency import check_consistency
 from kdkit.curriculum import Curriculum
+from kdkit.distill import Distill
 from kdkit.errors import ConfigurationError
-from kdkit.objective import Distill, Objective
+from kdkit.objective import Objective
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
+from kdkit.step_losses import StepLosses
 from kdkit.student import Student
 from kdkit.teacher import Teacher
-
-
-@dataclass(frozen=True)
-class StepLosses:
-    """The losses of one batch, on its device.
-
-    Attributes:
-        total: the sum of the weighted parts; call ``backward`` on it.
-        parts: each objective's weighted loss by name, detached; an objective of weight 0 is absent.
-        samples: each objective's unweighted loss of every sample, [B], detached.
-        weights: each objective's weight at this step.
-    """
-
-    total: Tensor
-    parts: dict[str, Tensor]
-    samples: dict[str, Tensor]
-    weights: dict[str, float]
 
 
 class Distiller:
@@ -68,7 +51,7 @@ class Distiller:
         check_consistency(student, curriculum)
         self.student = student
         self.curriculum = curriculum
-        self._balances = _bind_balances(student, curriculum)
+        self._balances = bind_balances(student, curriculum)
         self.run_student: Callable[[Batch], dict[str, Tensor]] = student
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
@@ -129,15 +112,18 @@ class Distiller:
                 losses.update(balance.balanced(own, self.student, predictions, outputs))
         return losses
 
-    def advance(self) -> None:
-        """Count an optimizer step; the stage may change."""
+    def advance(self) -> Stage | None:
+        """Count an optimizer step; return the stage that this begins, or None.
+
+        A step that a gradient scaler left out counts as well, unless the loop does not call this.
+        """
         for teacher in self.stage.teachers:
             teacher.on_step_end()
-        self._follow(self.curriculum.advance)
+        return self._follow(self.curriculum.advance)
 
-    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
-        """Count an epoch, with its metrics where it was evaluated; the stage may change."""
-        self._follow(lambda: self.curriculum.end_epoch(metrics))
+    def end_epoch(self, metrics: Mapping[str, float] | None = None) -> Stage | None:
+        """Count an epoch, with its metrics where it was evaluated; return the stage that this begins, or None."""
+        return self._follow(lambda: self.curriculum.end_epoch(metrics))
 
     def check(self, batch: Batch) -> CheckReport:
         """Run one batch through every stage and report shapes, fields and loss magnitudes; nothing changes.
@@ -188,11 +174,13 @@ class Distiller:
         for key, balance in self._balances.items():
             balance.load_state_dict(state["balances"][key])
 
-    def _follow(self, move: Callable[[], None]) -> None:
+    def _follow(self, move: Callable[[], None]) -> Stage | None:
         before = self.stage
         move()
-        if self.stage is not before:
-            self._enter(self.stage)
+        if self.stage is before:
+            return None
+        self._enter(self.stage)
+        return self.stage
 
     def _enter(self, stage: Stage) -> None:
         known = self._entered.teachers if self._entered is not None else ()
@@ -214,28 +202,6 @@ class Distiller:
 
     def __repr__(self) -> str:
         return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
-
-
-def _bind_balances(student: Student, curriculum: Curriculum) -> dict[str, Balance]:
-    """Return the balances by key, each told its objectives, its trainable part put beside the student."""
-    named: list[tuple[Balance, dict[str, None]]] = []
-    for stage in curriculum:
-        for objective in stage.objectives:
-            if objective.balance is None:
-                continue
-            for balance, names in named:
-                if balance is objective.balance:
-                    names[objective.name] = None
-                    break
-            else:
-                named.append((objective.balance, {objective.name: None}))
-    balances = {f"balance{position}": balance for position, (balance, _) in enumerate(named)}
-    for key, (balance, names) in zip(balances, named, strict=True):
-        module = balance.bind(key, tuple(names))
-        student.detach(key)  # of an earlier distiller of the same student
-        if module is not None:
-            student.attach(key, Adaptor(None, module))
-    return balances
 
 
 def run_teachers(objectives: Sequence[Objective], batch: Batch) -> dict[str, dict[str, Tensor]]:

@@ -1,10 +1,9 @@
-"""Objectives: the terms of a stage's loss."""
+"""The abstract objective: one term of a stage's loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from kdkit.balance import Balance
@@ -16,7 +15,6 @@ from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples
 from kdkit.region import Region, as_regions, region_fields, region_weights, regions_repr
 from kdkit.schedule import Schedule, as_schedule
 from kdkit.step_context import StepContext
-from kdkit.teacher import Teacher
 from kdkit.transforms import Identity, TargetTransform
 from kdkit.weighting import Weighting
 
@@ -163,138 +161,3 @@ class Objective(ABC):
         if self.balance is not None:
             parts.append(f"balance={self.balance!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Supervise(Objective):
-    """Learning from ground truth: the target is a field of the batch, named as the output by default."""
-
-    @property
-    def source(self) -> str:
-        """The word ``supervise``."""
-        return "supervise"
-
-    @property
-    def _target_reads(self) -> tuple[str, ...]:
-        return (self.target,)
-
-    def find_target(self, context: StepContext) -> Tensor:
-        """Return the batch field."""
-        return read_field(context.batch, self.target, f"objective '{self.name}'")
-
-
-@dataclass(frozen=True, repr=False, init=False)
-class Distill(Objective):
-    """Learning from a teacher: the target is one of its outputs, named as the student's by default."""
-
-    teacher: Teacher
-
-    def __init__(
-        self,
-        teacher: Teacher,
-        output: str,
-        loss: Loss,
-        *,
-        weight: float | Schedule = 1.0,
-        region: Region | tuple[Region, ...] | None = None,
-        transform: TargetTransform | None = None,
-        reduction: Reduction = "mean",
-        target: str = "",
-        fields: Mapping[str, str] | Sequence[str] = (),
-        balance: Balance | None = None,
-        name: str = "",
-    ) -> None:
-        if not isinstance(teacher, Teacher):
-            raise ConfigurationError(
-                f"Distill: {type(teacher).__name__} is not a Teacher; wrap a network as "
-                f"ModuleTeacher(name, network, inputs=..., outputs=...)"
-            )
-        object.__setattr__(self, "teacher", teacher)
-        super().__init__(
-            output,
-            loss,
-            weight=weight,
-            region=region,
-            transform=transform or Identity(),
-            reduction=reduction,
-            target=target,
-            fields=fields,
-            balance=balance,
-            name=name,
-        )
-
-    @property
-    def source(self) -> str:
-        """The word ``distill`` and the teacher's name."""
-        return f"distill/{self.teacher.name}"
-
-    def find_target(self, context: StepContext) -> Tensor:
-        """Return the teacher's output."""
-        return context.targets[self.teacher.name][self.target]
-
-
-@dataclass(frozen=True, repr=False, init=False)
-class Imitate(Objective):
-    """Learning from the student itself: the target is another of its outputs, without gradient.
-
-    With :class:`~kdkit.Peers`, students teach each other (deep mutual learning, arXiv 1706.00384); with the
-    outputs of one network, its deep layers teach its shallow ones (arXiv 1905.08094).
-
-    Args:
-        of: the student's output or outputs to imitate; the mean of several.
-        output: the student's output that learns.
-        loss: a function (prediction, target) -> unreduced map.
-
-    The other arguments are :class:`Objective`'s.
-    """
-
-    of: tuple[str, ...]
-
-    def __init__(
-        self,
-        of: str | Sequence[str],
-        output: str,
-        loss: Loss,
-        *,
-        weight: float | Schedule = 1.0,
-        region: Region | tuple[Region, ...] | None = None,
-        transform: TargetTransform | None = None,
-        reduction: Reduction = "mean",
-        fields: Mapping[str, str] | Sequence[str] = (),
-        balance: Balance | None = None,
-        name: str = "",
-    ) -> None:
-        object.__setattr__(self, "of", as_names(of))
-        if not self.of or output in self.of:
-            raise ConfigurationError(f"Imitate: the output '{output}' must imitate others, found of={of!r}")
-        super().__init__(
-            output,
-            loss,
-            weight=weight,
-            region=region,
-            transform=transform or Identity(),
-            reduction=reduction,
-            fields=fields,
-            balance=balance,
-            name=name,
-        )
-
-    @property
-    def source(self) -> str:
-        """The word ``imitate`` and the outputs imitated."""
-        return f"imitate/{'+'.join(self.of)}"
-
-    def find_target(self, context: StepContext) -> Tensor:
-        """Return the mean of the imitated outputs, detached.
-
-        Raises:
-            BatchError: if they differ in shape.
-        """
-        imitated = [context.predictions[name].detach() for name in self.of]
-        shapes = {tuple(value.shape) for value in imitated}
-        if len(shapes) > 1:
-            raise BatchError(
-                f"objective '{self.name}': the outputs {list(self.of)} have the shapes {sorted(shapes)}: only "
-                f"outputs of one shape can be averaged; imitate them in objectives of their own"
-            )
-        return imitated[0] if len(imitated) == 1 else torch.stack(imitated).mean(0)

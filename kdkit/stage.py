@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kdkit.condition import Condition
+from kdkit.distill import Distill
 from kdkit.errors import ConfigurationError
-from kdkit.objective import Distill, Objective
+from kdkit.objective import Objective
 from kdkit.schedule import Schedule, as_schedule
 from kdkit.teacher import Teacher
 

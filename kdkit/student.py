@@ -84,9 +84,7 @@ class Student(nn.Module):
                 f"{list(sources)}"
             )
         if name in self.outputs or "." in name:
-            raise ConfigurationError(
-                f"adaptor '{name}': its name must differ from every output and hold no dot"
-            )
+            raise ConfigurationError(f"adaptor '{name}': its name must differ from every output and hold no dot")
         device = next((value.device for value in self.parameters()), None)
         self.adaptors[name] = adaptor.module if device is None else adaptor.module.to(device)
         self.adaptor_sources[name] = adaptor.source
@@ -113,7 +111,7 @@ class Student(nn.Module):
             >>> import torch
             >>> from kdkit import ModuleTeacher
             >>> batch = {"image": torch.zeros(2, 3, 8, 8)}
-            >>> wide = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3, stride=2, padding=1), torch.nn.Conv2d(32, 5, 1))
+            >>> wide = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 2, stride=2), torch.nn.Conv2d(32, 5, 1))
             >>> teacher = ModuleTeacher("wide", wide, "image", "heatmap", features={"hidden": "0"})
             >>> narrow = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1), torch.nn.Conv2d(8, 5, 1))
             >>> student = Student(narrow, features={"hidden": "0"})

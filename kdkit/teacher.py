@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdkit.batch import Batch
+from kdkit.errors import CheckpointError
 
 
 class Teacher(ABC):
@@ -41,10 +42,10 @@ class Teacher(ABC):
         """Return the parameters the teacher holds, to notice those it shares with a student."""
         return ()
 
-    def on_stage_start(self) -> None:
+    def on_stage_start(self) -> None:  # noqa: B027  # most teachers need nothing
         """Prepare for a stage that needs the teacher, where the stage before did not; nothing by default."""
 
-    def on_step_end(self) -> None:
+    def on_step_end(self) -> None:  # noqa: B027
         """Follow an optimizer step in a stage that needs the teacher; nothing by default."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -57,6 +58,11 @@ class Teacher(ABC):
         Raises:
             CheckpointError: if the state is of another teacher.
         """
+        if state:
+            raise CheckpointError(
+                f"teacher '{self.name}' has no state, but the saved run holds one for it, {sorted(state)}: resume "
+                f"with the teachers the run was started with"
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, reads={self.reads}, outputs={self.outputs})"

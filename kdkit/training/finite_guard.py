@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from kdkit.batch import Batch
-from kdkit.distiller import StepLosses
 from kdkit.errors import NonFiniteLossError
+from kdkit.step_losses import StepLosses
 
 
 class FiniteGuard:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from kdkit.distiller import StepLosses
+from kdkit.step_losses import StepLosses
 
 
 class LossMeans:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from kdkit.batch import Batch, to_device
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
+from kdkit.stage import Stage
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
 from kdkit.training.description import describe_run
 from kdkit.training.engine import Engine, Precision
@@ -209,7 +210,6 @@ class Trainer:
 
     def _step(self, group: list[Batch]) -> None:
         curriculum, engine = self.distiller.curriculum, self._engine
-        stage = curriculum.stage
         rate = self._rate.apply(curriculum)
         for position, host_batch in enumerate(group):
             batch = to_device(host_batch, engine.device)
@@ -224,9 +224,7 @@ class Trainer:
         if engine.device.type == "cpu" or (curriculum.steps + 1) % self._log_every == 0:
             self._guard.check()
         engine.step(self._clip_norm)
-        self.distiller.advance()
-        if self.distiller.stage is not stage:
-            self._enter_stage()
+        self._enter_stage(self.distiller.advance())
         if curriculum.steps % self._log_every == 0:
             values = {f"loss/{name}": float(part) for name, part in losses.parts.items()}
             engine.log({**values, "learning_rate": rate}, curriculum.steps)
@@ -234,8 +232,8 @@ class Trainer:
     def _synchronized(self, last: bool) -> AbstractContextManager[Any]:
         return nullcontext() if last else self._engine.no_sync()
 
-    def _enter_stage(self) -> None:
-        if self.distiller.stage.optimizer == "fresh" and not self.distiller.curriculum.finished:
+    def _enter_stage(self, entered: Stage | None) -> None:
+        if entered is not None and entered.optimizer == "fresh":
             self._engine.reset_optimizer()
 
     def _end_epoch(self, stage: str) -> None:
@@ -244,10 +242,7 @@ class Trainer:
         due = curriculum.finished or (curriculum.epochs + 1) % self._evaluate_every == 0
         metrics = self._run_evaluation() if due else {}
         if not curriculum.finished:
-            before = self.distiller.stage
-            self.distiller.end_epoch(metrics)
-            if self.distiller.stage is not before:
-                self._enter_stage()
+            self._enter_stage(self.distiller.end_epoch(metrics))
         if curriculum.finished and not metrics:
             metrics = self._run_evaluation()
         improved = self._is_improvement(metrics)

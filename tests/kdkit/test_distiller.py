@@ -152,6 +152,17 @@ def test_teachers_join_a_student_that_is_on_a_device_already(toy):
     assert teacher.devices[-1] == "meta"
 
 
+def test_counting_says_which_stage_it_began(toy):
+    distiller = toy.distiller()
+    second = distiller.curriculum.stages[1]
+    assert distiller.advance() is None
+    assert distiller.end_epoch() is None
+    assert distiller.end_epoch() is second
+    assert distiller.end_epoch() is None
+    assert distiller.end_epoch() is None  # the end of the run begins nothing
+    assert distiller.curriculum.finished
+
+
 def test_a_module_teacher_moves_its_whole_network(toy):
     teacher = toy.primary().to(torch.device("meta"))
     state = [*teacher.module.parameters(), *teacher.module.buffers()]

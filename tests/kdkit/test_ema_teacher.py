@@ -108,5 +108,13 @@ def test_mistakes_are_named(toy):
         past.load_state_dict(wrong.state_dict())
 
 
+def test_a_frozen_teacher_takes_no_state(toy):
+    primary = toy.primary()
+    assert primary.state_dict() == {}
+    primary.load_state_dict({})
+    with pytest.raises(CheckpointError, match="'primary' has no state"):
+        primary.load_state_dict({"weight": torch.zeros(1)})
+
+
 def test_its_repr_is_the_same_in_every_process(toy):
     assert repr(EMATeacher("past", toy.student(), 0.9)) == "EMATeacher('past', Sequential, decay=0.9)"

@@ -51,6 +51,10 @@ class Given(Teacher):
         self.runs += 1
         return dict(self.given)
 
+    def to(self, device: torch.device) -> "Given":
+        self.told.append(str(device))
+        return self
+
     def on_stage_start(self) -> None:
         self.told.append("stage")
 
@@ -263,10 +267,13 @@ def test_members_are_told_once_and_keep_their_state():
     ensemble.on_stage_start()
     ensemble.on_step_end()
     assert a.told == b.told == ["stage", "step"]
+    assert ensemble.to(torch.device("meta")) is ensemble
+    assert b.told[-1] == a.told[-1] == "meta"
     state = ensemble.state_dict()
     assert all(isinstance(value, Tensor) for value in state.values())
     others = [Given(name, heatmap=torch.zeros(SHAPE)) for name in "abc"]
     EnsembleTeacher("e", others).load_state_dict(state)
+    assert all(list(other.given) == ["heatmap"] for other in others)
     assert torch.equal(others[0].given["heatmap"], noise(0))
     assert torch.equal(others[1].given["heatmap"], noise(1))
     assert torch.equal(others[2].given["heatmap"], noise(0))
@@ -356,5 +363,4 @@ def test_unfit_batches_are_named():
 def test_teachers_may_be_modules_of_different_networks(toy):
     wide = ModuleTeacher("wide", toy.network(width=16, seed=5), "image", "heatmap")
     ensemble = EnsembleTeacher("e", [toy.primary(), wide], Confidence("peak", per="channel"))
-    assert ensemble.to(torch.device("cpu")) is ensemble
     assert ensemble.targets(toy.batch())["heatmap"].shape == (4, 5, 8, 6)

@@ -10,11 +10,11 @@ from kdkit import (
     Binarize,
     ConfigurationError,
     Curriculum,
-    Distill,
     Distiller,
     Imitate,
     Linear,
     Peers,
+    Reached,
     Stage,
     Steps,
     Student,
@@ -63,9 +63,7 @@ def test_several_regions_are_multiplied(toy):
 def test_no_region_one_region_and_a_tuple_of_one(toy):
     now = context(toy)
     plain, one = Supervise("heatmap", losses.mse), Supervise("heatmap", losses.mse, region="visible")
-    assert torch.equal(
-        plain.sample_losses(now), Supervise("heatmap", losses.mse, region=()).sample_losses(now)
-    )
+    assert torch.equal(plain.sample_losses(now), Supervise("heatmap", losses.mse, region=()).sample_losses(now))
     single = Supervise("heatmap", losses.mse, region=("visible",))
     assert torch.equal(one.sample_losses(now), single.sample_losses(now))
 
@@ -84,15 +82,13 @@ def test_a_weighting_sees_the_raw_target(toy):
 def test_a_weightings_schedule_needs_a_length_too(toy):
     objective = Supervise("heatmap", losses.mse, region=OwnPeak())
     assert [words for words, _ in objective.schedules()] == ["the weight", "the region"]
-    from kdkit import Reached
-
     with pytest.raises(ConfigurationError, match="the region of 'supervise/heatmap' changes over the stage"):
         Stage("endless", [objective], until=Reached("val/AP", 0.5))
 
 
 @pytest.mark.parametrize("region", [3, ("visible", 0.5)])
 def test_what_is_no_region_is_named(region):
-    with pytest.raises(ConfigurationError, match="the region .* must be a batch field"):
+    with pytest.raises(ConfigurationError, match=r"the region .* must be a batch field"):
         Supervise("heatmap", losses.mse, region=region)
 
 

@@ -17,12 +17,11 @@ def test_gives_the_output_mapped(context):
     assert torch.equal(mapped, TARGETS["senior"]["doubt"].sigmoid())
 
 
-def test_carries_no_gradient(context):
+@pytest.mark.parametrize("function", [None, torch.exp, torch.nn.Linear(1, 1)], ids=str)
+def test_carries_no_gradient(context, function):
     doubt = torch.ones(2, 1, requires_grad=True)
-    weights = TeacherRegion("senior", "doubt", torch.exp).weigh(
-        doubt, context(targets={"senior": {"doubt": doubt}})
-    )
-    assert not weights.requires_grad
+    region = TeacherRegion("senior", "doubt", function)
+    assert not region.weigh(doubt, context(targets={"senior": {"doubt": doubt}})).requires_grad
 
 
 def test_a_teacher_is_as_good_as_its_name():
