@@ -55,4 +55,4 @@ def test_a_custom_curriculum_goes_through_all_stages_and_switches_at_the_plateau
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_example_is_short_enough_to_be_read(name):
-    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 60
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 80
