@@ -108,7 +108,7 @@ def _facts(stage: Stage) -> Iterable[str]:
 def _table(stage: Stage, columns: "list[Column]") -> list[str]:
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     # A name broken in two is hard to find again.
-    names = min(max(len(objective.name) for objective in stage.objectives), WIDTH // 2)
+    names = min(max(len(objective.name) for objective in stage.objectives), WIDTH // 3)
     for position, (title, _) in enumerate(columns):
         table.add_column(title, overflow="fold", min_width=0 if position else names)
     for objective in stage.objectives:
