@@ -8,6 +8,7 @@ from kdkit.objective import Objective
 from kdkit.stage import Stage
 from kdkit.student import Student
 from kdkit.teacher import Teacher
+from kdkit.weighting import TeacherRegion
 
 
 def check_consistency(student: Student, curriculum: Curriculum) -> None:
@@ -33,6 +34,7 @@ def check_consistency(student: Student, curriculum: Curriculum) -> None:
             _check_output(student, stage, objective)
             if isinstance(objective, Distill):
                 _check_teacher(teachers, own, stage, objective)
+            _check_regions(stage, objective)
 
 
 def _check_output(student: Student, stage: Stage, objective: Objective) -> None:
@@ -59,3 +61,14 @@ def _check_teacher(teachers: dict[str, Teacher], own: set[int], stage: Stage, ob
             f"{where}: teacher '{teacher.name}' shares parameters with the student, which a teacher freezes: "
             f"build it from copy.deepcopy(network)"
         )
+
+
+def _check_regions(stage: Stage, objective: Objective) -> None:
+    given = {teacher.name: teacher.outputs for teacher in stage.teachers}
+    for region in objective.regions:
+        if isinstance(region, TeacherRegion) and region.output not in given.get(str(region.teacher), ()):
+            raise ConfigurationError(
+                f"stage '{stage.name}', objective '{objective.name}': its region {region!r} needs a teacher of "
+                f"the stage that gives '{region.output}'; the stage's teachers give "
+                f"{ {name: list(outputs) for name, outputs in given.items()} }"
+            )

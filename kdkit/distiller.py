@@ -117,8 +117,8 @@ class Distiller:
 
         A step that a gradient scaler left out counts as well, unless the loop does not call this.
         """
-        for teacher in self.stage.teachers:
-            teacher.on_step_end()
+        for member in self.stage.members:
+            member.on_step_end()
         return self._follow(self.curriculum.advance)
 
     def end_epoch(self, metrics: Mapping[str, float] | None = None) -> Stage | None:
@@ -183,13 +183,13 @@ class Distiller:
         return self.stage
 
     def _enter(self, stage: Stage) -> None:
-        known = self._entered.teachers if self._entered is not None else ()
+        known = self._entered.members if self._entered is not None else ()
         self._entered = stage
         self.student.freeze(stage.freeze)
         self._place_teachers()
-        for teacher in stage.teachers:
-            if teacher not in known:
-                teacher.on_stage_start()
+        for member in stage.members:
+            if member not in known:
+                member.on_stage_start()
 
     def _place_teachers(self) -> None:
         needed = self.stage.teachers

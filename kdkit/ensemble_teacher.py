@@ -131,15 +131,10 @@ class EnsembleTeacher(Teacher):
         """Return the parameters of all teachers."""
         return chain.from_iterable(teacher.parameters() for teacher in self.teachers)
 
-    def on_stage_start(self) -> None:
-        """Tell every teacher, each once."""
-        for teacher in dict.fromkeys(self.teachers):
-            teacher.on_stage_start()
-
-    def on_step_end(self) -> None:
-        """Tell every teacher, each once."""
-        for teacher in dict.fromkeys(self.teachers):
-            teacher.on_step_end()
+    @property
+    def members(self) -> tuple[Teacher, ...]:
+        """The teachers' members, each once."""
+        return tuple(dict.fromkeys(chain.from_iterable(teacher.members for teacher in self.teachers)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return every teacher's state, each name behind the teacher's place in the ensemble and a dot."""

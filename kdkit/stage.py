@@ -102,3 +102,8 @@ class Stage:
                 if isinstance(objective, Distill) and not objective.is_off
             )
         )
+
+    @property
+    def members(self) -> tuple[Teacher, ...]:
+        """What those teachers are made of, each once."""
+        return tuple(dict.fromkeys(member for teacher in self.teachers for member in teacher.members))

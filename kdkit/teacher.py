@@ -42,11 +42,19 @@ class Teacher(ABC):
         """Return the parameters the teacher holds, to notice those it shares with a student."""
         return ()
 
+    @property
+    def members(self) -> "tuple[Teacher, ...]":
+        """The teachers it is made of, each once; itself, where it is not made of others."""
+        return (self,)
+
     def on_stage_start(self) -> None:  # noqa: B027  # most teachers need nothing
-        """Prepare for a stage that needs the teacher, where the stage before did not; nothing by default."""
+        """Prepare for a stage that needs the teacher, where the stage before did not; nothing by default.
+
+        The distiller tells a teacher's :attr:`members`, each once, however many teachers they are part of.
+        """
 
     def on_step_end(self) -> None:  # noqa: B027
-        """Follow an optimizer step in a stage that needs the teacher; nothing by default."""
+        """Follow an optimizer step in a stage that needs the teacher; nothing by default. Members are told."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must have back: tensors and plain types; nothing for a frozen teacher."""

@@ -104,13 +104,10 @@ class TransformedTeacher(Teacher):
         """Return the teacher's parameters."""
         return self.teacher.parameters()
 
-    def on_stage_start(self) -> None:
-        """Tell the teacher."""
-        self.teacher.on_stage_start()
-
-    def on_step_end(self) -> None:
-        """Tell the teacher."""
-        self.teacher.on_step_end()
+    @property
+    def members(self) -> tuple[Teacher, ...]:
+        """The teacher's members."""
+        return self.teacher.members
 
     def state_dict(self) -> dict[str, Any]:
         """Return the teacher's state."""

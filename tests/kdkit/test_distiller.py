@@ -20,6 +20,7 @@ from kdkit import (
     Steps,
     Supervise,
     Teacher,
+    TeacherRegion,
     losses,
 )
 
@@ -269,6 +270,16 @@ def test_compiled_equals_eager(toy):
                 Distill(Recorder("same"), "heatmap", losses.mse, name="other"),
             ],
             "two teachers are named 'same'",
+        ),
+        (
+            lambda toy: [Supervise("heatmap", losses.mse, region=TeacherRegion("primary", "heatmap"))],
+            r"TeacherRegion\('primary', 'heatmap'\) needs a teacher of the stage that gives 'heatmap'.*give \{\}",
+        ),
+        (
+            lambda toy: [
+                Distill(toy.primary(), "heatmap", losses.mse, region=TeacherRegion("primary", "confidence"))
+            ],
+            r"that gives 'confidence'.*give \{'primary': \['heatmap'\]\}",
         ),
     ],
 )

@@ -8,10 +8,12 @@ from kdkit import (
     Distill,
     Distiller,
     EMATeacher,
+    EnsembleTeacher,
     Stage,
     Steps,
     Student,
     Supervise,
+    TransformedTeacher,
     losses,
 )
 
@@ -106,6 +108,17 @@ def test_mistakes_are_named(toy):
     wrong = EMATeacher("past", Student(toy.network(width=9)), 0.5)
     with pytest.raises(CheckpointError, match="'past' is of another network"):
         past.load_state_dict(wrong.state_dict())
+
+
+def test_it_moves_once_a_step_however_many_teachers_it_is_part_of(toy):
+    student = toy.student()
+    past = EMATeacher("past", student, 0.5)
+    both = EnsembleTeacher("both", [toy.primary(), TransformedTeacher(past, name="seen otherwise")])
+    objectives = [Distill(past, "heatmap", losses.mse), Distill(both, "heatmap", losses.mse)]
+    distiller = Distiller(student, Curriculum(Stage("past", objectives, until=Steps(2))))
+    before = weight(student.module)
+    move(distiller, 1.0)
+    torch.testing.assert_close(weight(past.module), before + 0.5)
 
 
 def test_a_frozen_teacher_takes_no_state(toy):
