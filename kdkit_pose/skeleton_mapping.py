@@ -108,8 +108,7 @@ def map_keypoints(source: Skeleton, target: Skeleton, aliases: Mapping[str, str]
         A student of CrowdPose's keypoints learns from a teacher of COCO's:
 
         >>> import torch
-        >>> from kdkit import Distill, ModuleTeacher, losses
-        >>> from kdkit.transformed_teacher import TransformedTeacher
+        >>> from kdkit import Distill, ModuleTeacher, TransformedTeacher, losses
         >>> from kdkit_pose.skeleton import COCO, CROWDPOSE
         >>> mapping = map_keypoints(COCO, CROWDPOSE)
         >>> mapping.missing

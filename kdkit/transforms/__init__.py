@@ -10,12 +10,14 @@ from kdkit.transforms.binarize import Binarize
 from kdkit.transforms.channels import Channels
 from kdkit.transforms.normalize import Normalize
 from kdkit.transforms.resize import Resize
-from kdkit.transforms.standardize import Standardize
+from kdkit.transforms.standardize import IMAGENET_MEAN, IMAGENET_STD, Standardize
 from kdkit.transforms.temperature import Temperature
 from kdkit.transforms.transform import Chain, Identity, TargetTransform
 from kdkit.transforms.truncate import Truncate
 
 __all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "Binarize",
     "Chain",
     "Channels",

@@ -4,10 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean of red, green and blue, of values in [0, 1]."""
-STD = (0.229, 0.224, 0.225)
-"""ImageNet's standard deviation of red, green and blue."""
+from kdkit.transforms import IMAGENET_MEAN as MEAN
+from kdkit.transforms import IMAGENET_STD as STD
 
 # A byte has 256 values: a look-up is scale, shift and conversion in one pass.
 _TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(MEAN, STD, strict=True)]
