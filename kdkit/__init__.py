@@ -34,8 +34,8 @@ The loop is the one every PyTorch user knows:
 ...     step.total.backward()
 ...     optimizer.step()
 ...     optimizer.zero_grad()
-...     distiller.advance()
-...     distiller.end_epoch()
+...     _ = distiller.advance()  # the stage that this begins, or None
+...     _ = distiller.end_epoch()
 >>> [stage.name for stage in curriculum], curriculum.epochs
 (['primary', 'senior'], 3)
 

@@ -57,6 +57,10 @@ class Condition(ABC):
         """Return the names of the metrics it waits for."""
         return frozenset()
 
+    def modes(self) -> frozenset[tuple[str, str]]:
+        """Return each metric with the mode it is judged by, where it is by one."""
+        return frozenset()
+
     def __or__(self, other: "Condition") -> "Condition":
         return Joined(self, other, any_of=True)
 
@@ -152,6 +156,10 @@ class Plateau(Condition):
         """Return the metric."""
         return frozenset({self.metric})
 
+    def modes(self) -> frozenset[tuple[str, str]]:
+        """Return the metric and its mode."""
+        return frozenset({(self.metric, self.mode)})
+
 
 @dataclass(frozen=True)
 class Reached(Condition):
@@ -174,6 +182,10 @@ class Reached(Condition):
     def metrics(self) -> frozenset[str]:
         """Return the metric."""
         return frozenset({self.metric})
+
+    def modes(self) -> frozenset[tuple[str, str]]:
+        """Return the metric and its mode."""
+        return frozenset({(self.metric, self.mode)})
 
 
 @dataclass(frozen=True)
@@ -206,6 +218,10 @@ class Joined(Condition):
     def metrics(self) -> frozenset[str]:
         """Return the metrics of both."""
         return self.left.metrics() | self.right.metrics()
+
+    def modes(self) -> frozenset[tuple[str, str]]:
+        """Return the modes of both."""
+        return self.left.modes() | self.right.modes()
 
     @property
     def _either(self) -> Callable[[tuple[bool, bool]], bool]:

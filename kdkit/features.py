@@ -64,7 +64,7 @@ class Features:
         Raises:
             ConfigurationError: if a submodule was not called, was called twice, or returned no tensor there.
         """
-        recorded: dict[str, object] = {}
+        recorded: dict[str, Any] = {}
         taps = [_Tap(module.get_submodule(path), path) for path in {path for path, _ in self._found.values()}]
         try:
             for tap in taps:
@@ -85,23 +85,41 @@ class Features:
             part: Any = module.get_submodule(path)
             part.forward = part.forward
 
-    def _pick(self, name: str, recorded: Mapping[str, object]) -> Tensor:
+    def _pick(self, name: str, recorded: Mapping[str, Any]) -> Tensor:
         path, index = self._found[name]
         if path not in recorded:
             raise ConfigurationError(
                 f"{self._owner}: the submodule '{path}' of feature '{name}' was not called by the network's "
                 f"forward: name one that is, or let the network return the feature"
             )
-        value = recorded[path]
-        if index is not None and isinstance(value, list | tuple) and -len(value) <= index < len(value):
-            value = value[index]
-        if not isinstance(value, Tensor):
-            kind = f"{type(value).__name__} of {len(value)}" if isinstance(value, list | tuple) else type(value)
+        value, versions = recorded[path]
+        several = isinstance(value, list | tuple)
+        if (index is not None) != several or (index is not None and not -len(value) <= index < len(value)):
+            kind = f"{type(value).__name__} of {len(value)}" if several else type(value).__name__
             raise ConfigurationError(
-                f"{self._owner}: feature '{name}' at '{self.places[name]}' is a {kind}, not a tensor; an index "
-                f"picks from a list: '{path}[0]'"
+                f"{self._owner}: feature '{name}' is at '{self.places[name]}', but '{path}' returns a {kind}: an "
+                f"index picks from a list or tuple, '{path}[0]', and from nothing else"
+            )
+        if index is not None:
+            value, versions = value[index], versions[index]
+        if not isinstance(value, Tensor):
+            raise ConfigurationError(
+                f"{self._owner}: feature '{name}' at '{self.places[name]}' is a {type(value).__name__}, no tensor"
+            )
+        if versions != _version(value):
+            raise ConfigurationError(
+                f"{self._owner}: feature '{name}' at '{self.places[name]}' is overwritten later by an operation "
+                f"in place, such as ReLU(inplace=True): name the module that overwrites it, or build that "
+                f"without inplace"
             )
         return value
+
+
+def _version(value: object) -> int:
+    """Return how often a tensor was changed in place, where that is counted."""
+    if not isinstance(value, Tensor) or torch.compiler.is_compiling() or value.is_inference():
+        return 0
+    return value._version
 
 
 class _Tap:
@@ -113,7 +131,7 @@ class _Tap:
         # Dynamo can set an attribute back, but not take away one that it saw set; elsewhere nothing is left.
         self._delete = not torch.compiler.is_compiling() and "forward" not in vars(part)
 
-    def open(self, recorded: dict[str, object], owner: str) -> None:
+    def open(self, recorded: dict[str, Any], owner: str) -> None:
         forward, path = self._forward, self._path
 
         def recording(*args: Any, **kwargs: Any) -> Any:
@@ -123,7 +141,8 @@ class _Tap:
                     f"{owner}: the submodule '{path}' is called more than once in a forward, so its feature is "
                     f"ambiguous: name a submodule that is called once, or let the network return the feature"
                 )
-            recorded[path] = result
+            several = isinstance(result, list | tuple)
+            recorded[path] = result, [_version(one) for one in result] if several else _version(result)
             return result
 
         self._part.forward = recording

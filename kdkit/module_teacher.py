@@ -1,5 +1,6 @@
 """A teacher that is a network."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
@@ -81,7 +82,12 @@ class ModuleTeacher(Teacher):
         self._ensure_eval()
         # no_grad and not inference_mode: inference tensors cannot enter a product with a trainable tensor.
         with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
-            result, features = self._features.run(self._module, inputs)
+            try:
+                result, features = self._features.run(self._module, inputs)
+            except RuntimeError as error:
+                shapes = {name: list(value.shape) for name, value in zip(self.reads, inputs, strict=True)}
+                error.add_note(f"teacher '{self.name}' was given {shapes}")
+                raise
         named = {**name_outputs(result, self._module_outputs, f"teacher '{self.name}'"), **features}
         if self.dtype is None:
             return named
@@ -95,6 +101,14 @@ class ModuleTeacher(Teacher):
     def parameters(self) -> Iterable[nn.Parameter]:
         """Return the network's parameters."""
         return self._module.parameters()
+
+    def fingerprint(self) -> str:
+        """Return a hash of the network's parameters and buffers; it is the same on every device."""
+        digest = hashlib.sha256()
+        for name, value in self._module.state_dict().items():
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def _cast(self, value: Tensor) -> Tensor:
         return value.to(self.dtype) if self.dtype is not None and value.is_floating_point() else value

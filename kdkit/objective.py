@@ -9,7 +9,7 @@ from torch import Tensor
 from kdkit.balance import Balance
 from kdkit.batch import as_names, read_field
 from kdkit.errors import BatchError, ConfigurationError
-from kdkit.losses.shapes import spatial_mismatch
+from kdkit.losses.shapes import is_broadcast, spatial_mismatch
 from kdkit.naming import callable_name
 from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples
 from kdkit.region import Region, as_regions, region_fields, region_weights, regions_repr
@@ -138,13 +138,20 @@ class Objective(ABC):
         extra = {
             keyword: read_field(context.batch, name, "the loss") for keyword, name in self._loss_fields.items()
         }
+        # A loss of the user's own need not check shapes: say what PyTorch does not.
         try:
-            return self.loss(prediction, target, **extra)
+            loss_map = self.loss(prediction, target, **extra)
         except RuntimeError as error:
-            # A loss of the user's own need not check shapes: say what PyTorch does not.
             if mismatch := spatial_mismatch(prediction, target):
                 raise BatchError(mismatch) from error
             raise
+        if is_broadcast(loss_map, prediction, target):
+            raise BatchError(
+                f"the loss spread a prediction of shape {tuple(prediction.shape)} and a target of shape "
+                f"{tuple(target.shape)} over each other, to {tuple(loss_map.shape)}: give both one shape (add "
+                f"a missing dimension where the batch is made, as label[:, None], or expand by a transform)"
+            )
+        return loss_map
 
     def __repr__(self) -> str:
         parts = [f"{self.name}: {callable_name(self.loss)}", f"weight={self.weight!r}"]

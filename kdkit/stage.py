@@ -45,6 +45,8 @@ class Stage:
     def __post_init__(self) -> None:
         if isinstance(self.freeze, str):
             raise ConfigurationError(f"stage '{self.name}': freeze={self.freeze!r} must be a list of names")
+        if not isinstance(self.objectives, Sequence):
+            raise ConfigurationError(f"stage '{self.name}' needs a list of Supervise and Distill objectives")
         object.__setattr__(self, "objectives", tuple(self.objectives))
         object.__setattr__(self, "freeze", tuple(self.freeze))
         if self.learning_rate is not None:

@@ -122,10 +122,14 @@ class Student(nn.Module):
             )
         """
         target = target or source
-        if source not in self.outputs or target not in teacher.outputs:
+        if source not in self.outputs:
             raise ConfigurationError(
-                f"adaptor '{name}': the student's outputs are {list(self.outputs)} and teacher "
-                f"'{teacher.name}' gives {list(teacher.outputs)}; found '{source}' and '{target}'"
+                f"adaptor '{name}': the student has no output '{source}', only {list(self.outputs)}"
+            )
+        if target not in teacher.outputs:
+            raise ConfigurationError(
+                f"adaptor '{name}': teacher '{teacher.name}' has no output '{target}', only "
+                f"{list(teacher.outputs)}"
             )
         modes = [(module, module.training) for module in self.modules()]
         self.eval()  # BatchNorm's running statistics stay as they are

@@ -56,6 +56,10 @@ class Teacher(ABC):
     def on_step_end(self) -> None:  # noqa: B027
         """Follow an optimizer step in a stage that needs the teacher; nothing by default. Members are told."""
 
+    def fingerprint(self) -> str | None:
+        """Return what tells this teacher's weights from all others; None where nothing does, or they move."""
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must have back: tensors and plain types; nothing for a frozen teacher."""
         return {}

@@ -1,5 +1,6 @@
 """The shape checks that losses and objectives share."""
 
+import torch
 from torch import Tensor
 
 from kdkit.errors import BatchError
@@ -102,3 +103,14 @@ def require_classes(logits: Tensor, loss: str) -> None:
 
 def _both_shapes(prediction: Tensor, target: Tensor) -> str:
     return f"the prediction has shape {tuple(prediction.shape)} and the target {tuple(target.shape)}"
+
+
+def is_broadcast(loss_map: Tensor, prediction: Tensor, target: Tensor) -> bool:
+    """Return whether a loss map has the shape to which PyTorch spreads two tensors of unequal shapes."""
+    if prediction.shape == target.shape:
+        return False
+    try:
+        spread: torch.Size = torch.broadcast_shapes(prediction.shape, target.shape)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return False
+    return loss_map.shape == spread

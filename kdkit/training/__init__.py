@@ -5,7 +5,8 @@ A loop of one's own has its parts: the stages' learning rates, and the generator
 
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.random_state import capture_random_state, restore_random_state
-from kdkit.training.trainer import Evaluate, Trainer, TrainingResult
+from kdkit.training.result import TrainingResult
+from kdkit.training.trainer import Evaluate, Trainer
 
 __all__ = [
     "Evaluate",

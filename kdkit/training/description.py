@@ -35,6 +35,9 @@ def describe_run(
             for stage in distiller.curriculum
         ],
         "teachers": {teacher.name: repr(teacher) for teacher in distiller.teachers},
+        "teacher_weights": {
+            teacher.name: [member.fingerprint() for member in teacher.members] for teacher in distiller.teachers
+        },
         "student": {
             "network": type(network).__name__,
             "parameters": sum(value.numel() for value in network.parameters()),

@@ -7,6 +7,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kdkit.curriculum import Curriculum
+
 
 class TrainingProgress:
     """A bar for the running epoch and a line for every epoch that ended, on standard error.
@@ -37,6 +39,15 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def resume(self, folder: str, curriculum: Curriculum, batches: int) -> None:
+        """Print where a run that was there already goes on, or that it is finished."""
+        if curriculum.finished:
+            standing = f"is finished, after {curriculum.epochs} epochs and {curriculum.steps} steps"
+        else:
+            stage = curriculum.stage.name
+            standing = f"goes on in epoch {curriculum.epochs + 1} after {batches} batches, stage {stage}"
+        self._console.print(f"{folder} {standing}", highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, epoch: int, stage: str, batches: int | None, done: int) -> None:
         """Show a new epoch's bar."""

@@ -5,6 +5,7 @@ import math
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,10 @@ class RunFolder:
         differing = sorted(key for key in there.keys() | now.keys() if there.get(key) != now.get(key))
         if differing:
             key = differing[0]
+            first, second = _apart(there.get(key), now.get(key))
             raise RunFolderError(
                 f"the output folder '{self.path}' holds another run, which differs in {', '.join(differing)} "
-                f"({key}: there {_short(there.get(key))}, now {_short(now.get(key))}): give another folder, "
+                f"({key}: there {first}, now {second}): give another folder, "
                 f"or start with that run's settings to go on with it"
             )
 
@@ -129,6 +131,8 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return every value under its dotted name, so that a difference can be named; versions may differ."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
+        if isinstance(value, list):
+            value = {f"[{index}]": item for index, item in enumerate(value)}
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}.")
         else:
@@ -146,6 +150,14 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+def _apart(there: object, now: object) -> tuple[str, str]:
+    """Return two values as text, both shortened around the place where they begin to differ."""
+    texts = json.dumps(there), json.dumps(now)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
+    start = max(0, sum(1 for _ in same) - 40)
+    return _part(texts[0], start), _part(texts[1], start)
+
+
+def _part(text: str, start: int) -> str:
+    end = start + 120
+    return f"{'...' if start else ''}{text[start:end]}{'...' if len(text) > end else ''}"

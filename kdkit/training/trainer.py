@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.stage import Stage
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
+from kdkit.training.checks import check_settings, check_stages
 from kdkit.training.description import describe_run
 from kdkit.training.engine import Engine, Precision
 from kdkit.training.epochs import Epochs
@@ -25,28 +25,10 @@ from kdkit.training.learning_rate import LearningRate
 from kdkit.training.loss_means import LossMeans
 from kdkit.training.progress import TrainingProgress
 from kdkit.training.random_state import capture_random_state, restore_random_state
+from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a finished run gave.
-
-    Attributes:
-        metrics: the last evaluation's.
-        best: the monitored metric's best value, None where nothing was evaluated.
-        epochs: epochs run, over all stages.
-        steps: optimizer steps run.
-        student: the exported file.
-    """
-
-    metrics: Mapping[str, float]
-    best: float | None
-    epochs: int
-    steps: int
-    student: Path
 
 
 class Trainer:
@@ -114,9 +96,19 @@ class Trainer:
         self._accumulate, self._clip_norm = accumulate, clip_norm
         self._checkpoint_steps, self._log_every = checkpoint_steps, log_every
         self._metadata = dict(metadata or {})
-        self._check_settings(ema)
+        self._check(ema)
         made = optimizer if isinstance(optimizer, Optimizer) else optimizer(distiller.student.parameters())
-        options = {"precision": precision, "accumulate": accumulate, "clip_norm": clip_norm, "ema": ema}
+        options: dict[str, Any] = {
+            "precision": precision,
+            "accumulate": accumulate,
+            "clip_norm": clip_norm,
+            "ema": ema,
+            "evaluate_every": evaluate_every,
+            "monitor": monitor,
+            "mode": mode,
+            "export": export,
+            "batches": self._epochs.batches,
+        }
         self._config = describe_run(distiller, made, options, config or {})
         self._rate = LearningRate(made)
         self._engine = Engine(distiller, made, precision, ema, trackers, self.folder.path, cpu)
@@ -128,27 +120,23 @@ class Trainer:
         self._seconds, self._since = 0.0, time.monotonic()
         self._progress = TrainingProgress(progress and self._engine.is_main)
 
-    def _check_settings(self, ema: float | None) -> None:
-        awaited = {name for stage in self.distiller.curriculum for name in stage.until.metrics()}
-        if awaited and self._evaluate is None:
-            raise ConfigurationError(f"a stage waits for {sorted(awaited)}: give the Trainer evaluate=...")
+    def _check(self, ema: float | None) -> None:
         if self._epochs.batches == 0:
             raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
-        for name in ("evaluate_every", "accumulate", "log_every", "checkpoint_steps"):
-            value = getattr(self, f"_{name}")
-            if value is not None and value < 1:
-                raise ConfigurationError(f"Trainer: {name} is {value}, it must be at least 1")
-        if ema is not None and not 0 < ema < 1:
-            raise ConfigurationError(f"Trainer: ema is {ema}, it must be between 0 and 1")
-        if self._clip_norm is not None and self._clip_norm <= 0:
-            raise ConfigurationError(f"Trainer: clip_norm is {self._clip_norm}, it must be above 0")
-        if self._mode not in ("max", "min") or self._export not in ("best", "last"):
-            raise ConfigurationError(
-                f"Trainer: mode '{self._mode}' must be 'max' or 'min', export '{self._export}' 'best' or 'last'"
-            )
+        counts = {
+            "evaluate_every": self._evaluate_every,
+            "accumulate": self._accumulate,
+            "log_every": self._log_every,
+            "checkpoint_steps": self._checkpoint_steps,
+        }
+        check_settings(counts, ema, self._clip_norm, self._mode, self._export)
+        check_stages(self.distiller.curriculum, self._evaluate is not None, self._monitor, self._mode)
 
     def fit(self, resume: Literal["auto", "never"] = "auto") -> TrainingResult:
         """Run the curriculum to its end, or what is left of it.
+
+        Afterwards the network holds the weights of the last step; the result's file holds the best ones by the
+        monitored metric, unless ``export`` is ``last`` or nothing was evaluated.
 
         Args:
             resume: ``auto`` goes on with the same run where the folder holds one; ``never`` refuses a folder
@@ -163,6 +151,7 @@ class Trainer:
         curriculum = self.distiller.curriculum
         if self._engine.open_folder(self.folder, self._config, may_continue=resume == "auto"):
             self._load(load_checkpoint(self.folder.last))
+            self._progress.resume(str(self.folder.path), curriculum, self._batches)
         elif self._engine.is_main:
             self.folder.keep_metrics_until(-1)  # of a run that was stopped before its first checkpoint
         if batches := self._epochs.batches:
@@ -269,10 +258,17 @@ class Trainer:
             return {}
         network = self._engine.network_to_export()
         network.eval()
-        metrics = {name: float(value) for name, value in self._evaluate(network).items()}
+        given = self._evaluate(network)
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(
+                f"evaluate returned a {type(given).__name__}: it must return metrics by name, as "
+                f"{{'val/error': 0.1}}"
+            )
+        metrics = {name: float(value) for name, value in given.items()}
         self.distiller.student.train()
         if self._monitor is None and metrics:
             self._monitor = next(iter(metrics))
+            check_stages(self.distiller.curriculum, True, self._monitor, self._mode)
         if self._monitor not in metrics:
             raise ConfigurationError(
                 f"the monitored metric '{self._monitor}' is not among those the evaluation gave: "

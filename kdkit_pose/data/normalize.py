@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdkit.transforms import IMAGENET_MEAN as MEAN
-from kdkit.transforms import IMAGENET_STD as STD
+from kdkit.transforms import IMAGENET_MEAN, IMAGENET_STD
+
+MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
+"""ImageNet's mean and standard deviation of red, green and blue, of values in [0, 1]."""
 
 # A byte has 256 values: a look-up is scale, shift and conversion in one pass.
 _TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(MEAN, STD, strict=True)]

@@ -144,8 +144,10 @@ def test_a_wrong_path_is_named_at_once(place, words):
     [
         ("never", "was not called"),
         ("twice", "called more than once"),
-        ("split", r"list of 2, not a tensor.*'split\[0\]'"),
-        ("split[2]", r"list of 2, not a tensor"),
+        ("split", r"returns a list of 2.*'split\[0\]'"),
+        ("split[2]", r"returns a list of 2"),
+        ("split[-3]", r"returns a list of 2"),
+        ("head[0]", r"'head\[0\]', but 'head' returns a Tensor"),
     ],
 )
 def test_what_gives_no_feature_is_named_at_the_first_call(toy, place, words):
@@ -154,6 +156,20 @@ def test_what_gives_no_feature_is_named_at_the_first_call(toy, place, words):
     with pytest.raises(ConfigurationError, match=words):
         Student(network, features={"fine": place})(toy.batch())
     assert attributes(network) == before
+
+
+@pytest.mark.parametrize("owner", ["student", "teacher"])
+def test_a_feature_that_is_overwritten_in_place_is_refused(toy, owner):
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 1))
+
+    def run(place: str) -> dict[str, Tensor]:
+        if owner == "student":
+            return Student(network, features={"hidden": place})(toy.batch())
+        return ModuleTeacher("t", network, "image", "heatmap", features={"hidden": place}).targets(toy.batch())
+
+    with pytest.raises(ConfigurationError, match=r"'hidden' at '0' is overwritten.*inplace"):
+        run("0")
+    assert run("1")["hidden"].min() >= 0
 
 
 def test_a_compiled_network_is_refused_with_the_remedy(toy):

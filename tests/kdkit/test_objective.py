@@ -115,6 +115,24 @@ def test_a_loss_of_ones_own_that_fails_on_sizes_gets_the_remedy(toy):
         Supervise("heatmap", lambda prediction, target: prediction - target).sample_losses(small)
 
 
+@pytest.mark.parametrize("shape", [(4, 8, 6), (4, 1, 8, 6), (1, 5, 8, 6)])
+def test_a_loss_of_ones_own_that_spreads_one_over_the_other_is_refused(toy, shape):
+    def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
+        return ((prediction - target) ** 2 + 1e-6).sqrt()
+
+    prediction = torch.zeros(4, 1 if len(shape) == 3 else 5, 8, 6)
+    now = StepContext({"heatmap": torch.zeros(shape)}, {}, {"heatmap": prediction}, lambda schedule: 1.0)
+    with pytest.raises(BatchError, match=r"the loss spread a prediction of shape .* give both one shape"):
+        Supervise("heatmap", charbonnier).sample_losses(now)
+
+
+@pytest.mark.parametrize("classes", [1, 4])
+def test_class_labels_are_not_taken_for_a_spread_target(classes):
+    label, logits = torch.zeros(4, dtype=torch.int64), torch.zeros(4, classes)
+    now = StepContext({"label": label}, {}, {"logits": logits}, lambda schedule: 1.0)
+    assert Supervise("logits", losses.cross_entropy, target="label").sample_losses(now).shape == (4,)
+
+
 def test_a_loss_of_ones_own_may_relate_maps_of_different_sizes(toy):
     def peaks(prediction: Tensor, target: Tensor) -> Tensor:
         return (prediction.amax((2, 3)) - target.amax((2, 3))) ** 2

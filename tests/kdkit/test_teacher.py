@@ -95,3 +95,25 @@ def test_a_missing_field_is_named(toy):
     del batch["mask"]
     with pytest.raises(BatchError, match=r"teacher 'senior' reads the field 'mask', which the batch lacks"):
         toy.senior().targets(batch)
+
+
+def test_a_teacher_that_fails_says_who_it_is_and_what_it_was_given(toy):
+    with pytest.raises(RuntimeError) as caught:
+        toy.primary().targets({"image": torch.zeros(1, 7, 4, 4)})
+    assert caught.value.__notes__ == ["teacher 'primary' was given {'image': [1, 7, 4, 4]}"]
+
+
+def test_a_fingerprint_tells_weights_apart_and_nothing_else(toy):
+    one, same = toy.primary(), toy.primary()
+    assert one.fingerprint() == same.fingerprint()
+    one.targets(toy.batch())
+    assert one.fingerprint() == same.fingerprint()
+    assert (
+        one.fingerprint()
+        != ModuleTeacher("primary", toy.network(width=12, seed=2), "image", "heatmap").fingerprint()
+    )
+    with torch.no_grad():
+        one.module[1].running_mean[0] += 1e-6
+    assert one.fingerprint() != same.fingerprint()
+    half = ModuleTeacher("half", toy.network(), "image", "heatmap", dtype=torch.bfloat16)
+    assert len(half.fingerprint()) == 64

@@ -63,8 +63,10 @@ def test_a_student_is_adapted_to_a_teacher_by_one_batch(toy):
     assert student(batch)["stem"].shape == teacher.targets(batch)["stem"].shape
     assert student.module[1].training
     assert all(torch.equal(value, before[name]) for name, value in before.items())
-    with pytest.raises(ConfigurationError, match="found 'hidden' and 'neck'"):
+    with pytest.raises(ConfigurationError, match="teacher 'deep' has no output 'neck'"):
         student.adapt("other", "hidden", teacher, batch, target="neck")
+    with pytest.raises(ConfigurationError, match="the student has no output 'hiden'"):
+        student.adapt("other", "hiden", teacher, batch)
 
 
 def test_an_adaptor_is_attached_and_taken_away(toy):

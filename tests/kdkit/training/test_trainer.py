@@ -307,7 +307,7 @@ def test_a_plateau_switches_the_stage(toy, tmp_path):
     )
     scores = iter([0.1, 0.2, 0.2, 0.15, 0.3])
     distiller = Distiller(toy.student(), curriculum)
-    trainer(toy, tmp_path, distiller=distiller, evaluate=lambda _: {"AP": next(scores)}).fit()
+    trainer(toy, tmp_path, distiller=distiller, evaluate=lambda _: {"AP": next(scores)}, mode="max").fit()
     stages = [line["stage"] for line in outcome(tmp_path)[2]]
     assert stages == ["a", "a", "a", "a", "b"]
 
@@ -352,6 +352,43 @@ def test_another_runs_folder_is_refused_and_left_alone(toy, tmp_path):
     with pytest.raises(RunFolderError, match="holds a run already"):
         trainer(toy, tmp_path).fit(resume="never")
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_what_differs_in_a_long_description_is_shown(toy, tmp_path):
+    def stage(weight: float) -> Distiller:
+        long = Supervise("heatmap", losses.mse, name="n" * 200, weight=weight)
+        return Distiller(toy.student(), Curriculum(Stage("a", [long], Epochs(1))))
+
+    trainer(toy, tmp_path, distiller=stage(1.0)).fit()
+    words = r"curriculum\.\[0\]\.objectives\.\[0\].*there .*value=1\.0.*now .*value=0\.7"
+    with pytest.raises(RunFolderError, match=words):
+        trainer(toy, tmp_path, distiller=stage(0.7)).fit()
+
+
+def test_a_run_is_not_gone_on_with_by_another_teacher_or_loader_or_mode(toy, tmp_path):
+    trainer(toy, tmp_path).fit()
+    other = toy.distiller(learning_rate=Linear(1e-2, 1e-3), optimizer="fresh")
+    with torch.no_grad():
+        next(iter(other.teachers[0].parameters())).add_(1e-6)
+    with pytest.raises(RunFolderError, match=r"differs in teacher_weights\.primary\.\[0\] "):
+        trainer(toy, tmp_path, distiller=other).fit()
+    with pytest.raises(RunFolderError, match=r"differs in trainer\.batches .*there 3, now 6"):
+        trainer(toy, tmp_path, loader=toy.loader(batch_size=2)).fit()
+    with pytest.raises(RunFolderError, match=r"differs in trainer\.mode"):
+        trainer(toy, tmp_path, mode="max").fit()
+
+
+@pytest.mark.parametrize("monitor", [None, "val/error"])
+def test_a_stage_and_the_trainer_must_agree_which_way_is_better(toy, tmp_path, monitor):
+    stage = Stage("a", [Supervise("heatmap", losses.mse)], Epochs(3) & Plateau("val/error", patience=1))
+    words = "ends by 'val/error' with mode='max', and the Trainer monitors it with mode='min'"
+    with pytest.raises(ConfigurationError, match=words):
+        trainer(toy, tmp_path, distiller=Distiller(toy.student(), Curriculum(stage)), monitor=monitor).fit()
+
+
+def test_an_evaluation_must_give_names(toy, tmp_path):
+    with pytest.raises(ConfigurationError, match="evaluate returned a float: it must return metrics by name"):
+        trainer(toy, tmp_path, evaluate=lambda network: 0.5).fit()
 
 
 def test_a_run_that_failed_before_its_first_checkpoint_may_be_corrected(toy, tmp_path):
@@ -432,3 +469,12 @@ def test_progress_shows_a_line_an_epoch(toy, tmp_path, capsys):
     assert len(lines) == 4
     assert "stage senior" in lines[-1]
     assert "val/error" in lines[-1]
+
+
+def test_what_goes_on_says_where_and_what_is_finished_says_so(toy, tmp_path, capsys):
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path, loader=Fragile(toy.loader(), 8), checkpoint_steps=1).fit()
+    trainer(toy, tmp_path, progress=True, checkpoint_steps=1).fit()
+    assert f"{tmp_path} goes on in epoch 3 after 2 batches, stage senior" in capsys.readouterr().err
+    trainer(toy, tmp_path, progress=True, checkpoint_steps=1).fit()
+    assert f"{tmp_path} is finished, after 4 epochs and 12 steps" in capsys.readouterr().err
