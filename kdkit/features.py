@@ -96,9 +96,10 @@ class Features:
         several = isinstance(value, list | tuple)
         if (index is not None) != several or (index is not None and not -len(value) <= index < len(value)):
             kind = f"{type(value).__name__} of {len(value)}" if several else type(value).__name__
+            remedy = f"pick one by an index, '{path}[0]'" if several else "leave the index out"
             raise ConfigurationError(
-                f"{self._owner}: feature '{name}' is at '{self.places[name]}', but '{path}' returns a {kind}: an "
-                f"index picks from a list or tuple, '{path}[0]', and from nothing else"
+                f"{self._owner}: feature '{name}' is at '{self.places[name]}', but '{path}' returns a {kind}: "
+                f"{remedy}"
             )
         if index is not None:
             value, versions = value[index], versions[index]

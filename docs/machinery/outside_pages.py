@@ -1,9 +1,8 @@
-"""Pages of the site that are files outside docs/: the changelog, how to contribute, the example scripts.
+"""Pages of the site that are files outside docs/: the changelog, how to contribute, the examples.
 
 On GitHub a link such as ``../examples/odkd_pose.py`` leads to the file; here it is turned to the file's page.
 """
 
-import ast
 import os
 import posixpath
 import re
@@ -22,11 +21,14 @@ def outside_pages() -> dict[str, str]:
     for script in sorted((ROOT / "examples").rglob("*.py")):
         path = script.relative_to(ROOT).as_posix()
         pages[path] = path.removesuffix(".py") + ".md"
+    for readme in sorted((ROOT / "examples").glob("*/README.md")):
+        path = readme.relative_to(ROOT).as_posix()
+        pages[path] = path.replace("README", "index")
     return pages
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages, and one that lists the examples."""
+    """Add the pages, and the pictures of the examples."""
     for source, page in outside_pages().items():
         if source == "README.md":
             continue
@@ -34,7 +36,9 @@ def on_files(files: Files, config: Any) -> Files:
         if source.endswith(".py"):
             text = f"# {source}\n\n```python\n{text}```\n"
         files.append(File.generated(config, page, content=_turn_links(text, source, page)))
-    files.append(File.generated(config, "examples/index.md", content=_examples()))
+    for picture in sorted((ROOT / "examples").glob("*/*.jpg")):
+        path = picture.relative_to(ROOT).as_posix()
+        files.append(File.generated(config, path, abs_src_path=str(picture)))
     return files
 
 
@@ -43,17 +47,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     if page.file.generated_by:
         return markdown
     return _turn_links(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
-
-
-def _examples() -> str:
-    """Return a page that lists the scripts, each with its docstring's first line."""
-    lines = ["# Examples", "", "Scripts to read, to run and to copy from. The tests run them.", ""]
-    for source, page in outside_pages().items():
-        if source.endswith(".py"):
-            docstring = ast.get_docstring(ast.parse((ROOT / source).read_text(encoding="utf-8"))) or ""
-            title = f": {docstring.partition(chr(10))[0]}" if docstring else ""
-            lines.append(f"- [{source}]({page.removeprefix('examples/')}){title}")
-    return "\n".join(lines) + "\n"
 
 
 def _turn_links(markdown: str, source: str, page: str) -> str:

@@ -131,10 +131,11 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return every value under its dotted name, so that a difference can be named; versions may differ."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, list):
-            value = {f"[{index}]": item for index, item in enumerate(value)}
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                flat |= _flatten({f"{key}[{index}]": item}, prefix)
         else:
             flat[prefix + key] = value
     return {key: value for key, value in flat.items() if not key.startswith("versions.")}

@@ -6,8 +6,10 @@ import numpy.typing as npt
 
 from kdkit.transforms import IMAGENET_MEAN, IMAGENET_STD
 
-MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
-"""ImageNet's mean and standard deviation of red, green and blue, of values in [0, 1]."""
+MEAN = IMAGENET_MEAN
+"""ImageNet's mean of red, green and blue, of values in [0, 1]."""
+STD = IMAGENET_STD
+"""ImageNet's standard deviation of red, green and blue."""
 
 # A byte has 256 values: a look-up is scale, shift and conversion in one pass.
 _TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(MEAN, STD, strict=True)]

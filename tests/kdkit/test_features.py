@@ -147,7 +147,7 @@ def test_a_wrong_path_is_named_at_once(place, words):
         ("split", r"returns a list of 2.*'split\[0\]'"),
         ("split[2]", r"returns a list of 2"),
         ("split[-3]", r"returns a list of 2"),
-        ("head[0]", r"'head\[0\]', but 'head' returns a Tensor"),
+        ("head[0]", r"'head\[0\]', but 'head' returns a Tensor: leave the index out"),
     ],
 )
 def test_what_gives_no_feature_is_named_at_the_first_call(toy, place, words):

@@ -360,7 +360,7 @@ def test_what_differs_in_a_long_description_is_shown(toy, tmp_path):
         return Distiller(toy.student(), Curriculum(Stage("a", [long], Epochs(1))))
 
     trainer(toy, tmp_path, distiller=stage(1.0)).fit()
-    words = r"curriculum\.\[0\]\.objectives\.\[0\].*there .*value=1\.0.*now .*value=0\.7"
+    words = r"curriculum\[0\]\.objectives\[0\].*there .*value=1\.0.*now .*value=0\.7"
     with pytest.raises(RunFolderError, match=words):
         trainer(toy, tmp_path, distiller=stage(0.7)).fit()
 
@@ -370,7 +370,7 @@ def test_a_run_is_not_gone_on_with_by_another_teacher_or_loader_or_mode(toy, tmp
     other = toy.distiller(learning_rate=Linear(1e-2, 1e-3), optimizer="fresh")
     with torch.no_grad():
         next(iter(other.teachers[0].parameters())).add_(1e-6)
-    with pytest.raises(RunFolderError, match=r"differs in teacher_weights\.primary\.\[0\] "):
+    with pytest.raises(RunFolderError, match=r"differs in teacher_weights\.primary\[0\] "):
         trainer(toy, tmp_path, distiller=other).fit()
     with pytest.raises(RunFolderError, match=r"differs in trainer\.batches .*there 3, now 6"):
         trainer(toy, tmp_path, loader=toy.loader(batch_size=2)).fit()
