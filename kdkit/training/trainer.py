@@ -41,8 +41,8 @@ class Trainer:
             optimizer that holds ``distiller.student.parameters()``.
         out: the run's folder: ``config.json``, ``metrics.jsonl``, ``checkpoints/`` and
             ``student.safetensors``.
-        evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set); returns
-            metrics by name.
+        evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set), on the
+            training's device; returns metrics by name.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         monitor: the metric that decides which checkpoint is the best; the evaluation's first by default.
         mode: whether a larger (``max``) or smaller (``min``) metric is better.
@@ -135,8 +135,8 @@ class Trainer:
     def fit(self, resume: Literal["auto", "never"] = "auto") -> TrainingResult:
         """Run the curriculum to its end, or what is left of it.
 
-        Afterwards the network holds the weights of the last step; the result's file holds the best ones by the
-        monitored metric, unless ``export`` is ``last`` or nothing was evaluated.
+        Afterwards the network is in eval mode and holds the weights of the last step; the result's file holds the
+        best ones by the monitored metric, unless ``export`` is ``last`` or nothing was evaluated.
 
         Args:
             resume: ``auto`` goes on with the same run where the folder holds one; ``never`` refuses a folder
@@ -331,4 +331,5 @@ class Trainer:
         if self._engine.is_main:
             export_student(state, self.folder.student, metadata)
         self._engine.end()
+        self.distiller.student.eval()
         return TrainingResult(self._metrics, self._best, curriculum.epochs, curriculum.steps, self.folder.student)

@@ -205,6 +205,12 @@ def test_the_students_file_loads_into_the_bare_network_with_plain_torch(toy, tmp
     assert_same(dict(bare.state_dict()), dict(student.module.state_dict()))
 
 
+def test_the_network_is_left_in_eval_mode(toy, tmp_path):
+    distiller = toy.distiller()
+    trainer(toy, tmp_path, distiller=distiller).fit()
+    assert not any(module.training for module in distiller.student.modules())
+
+
 def test_best_and_last(toy, tmp_path):
     errors = iter([0.5, 0.2, 0.4, 0.3])
     result = trainer(toy, tmp_path, evaluate=lambda network: {"val/error": next(errors)}).fit()
