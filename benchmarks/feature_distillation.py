@@ -78,7 +78,7 @@ def train_in_process(rank: int, folder: str, options: argparse.Namespace) -> Non
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=PROCESSES
     )
     distiller = make_distiller(options.teacher, options.student, options.steps)
-    distiller.run_student = DistributedDataParallel(distiller.student)
+    distiller.distribute(DistributedDataParallel)
     # The gradients are averaged over the processes, so each one's loss counts in full.
     losses = torch.tensor(train(distiller, [batches(options.size)[rank]], share=1.0), dtype=torch.float64)
     torch.distributed.all_reduce(losses)

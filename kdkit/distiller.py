@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from kdkit.batch import Batch
 from kdkit.binding import bind_balances
@@ -12,13 +12,14 @@ from kdkit.check import CheckReport, check_batch
 from kdkit.consistency import check_consistency
 from kdkit.curriculum import Curriculum
 from kdkit.distill import Distill
-from kdkit.errors import ConfigurationError
+from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.objective import Objective
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.step_losses import StepLosses
 from kdkit.student import Student
 from kdkit.teacher import Teacher
+from kdkit.weighting import TeacherRegion
 
 
 class Distiller:
@@ -56,6 +57,7 @@ class Distiller:
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
         self._entered: Stage | None = None
+        self._distributed = False
         self._enter(self.stage)
 
     @property
@@ -85,7 +87,7 @@ class Distiller:
             if (weight := self.curriculum.value(objective.schedule)) != 0
         }
         active = [objective for objective in self.stage.objectives if objective.name in weights]
-        targets = run_teachers(active, batch)
+        targets = run_teachers(active, batch, self.stage.teachers)
         predictions = self.run_student(batch)
         context = StepContext(batch, targets, predictions, self.curriculum.value)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
@@ -94,7 +96,7 @@ class Distiller:
         total = sum(parts.values(), start=torch.zeros((), device=next(iter(predictions.values())).device))
         if not active:
             # Keeps the total differentiable while every weight of a ramp is still 0.
-            total = sum((value.sum() * 0 for value in predictions.values()), start=total)
+            total = sum((value.flatten()[:0].sum() for value in predictions.values()), start=total)
         return StepLosses(
             total,
             {name: part.detach() for name, part in parts.items()},
@@ -131,7 +133,10 @@ class Distiller:
         Raises:
             BatchError: if a stage cannot use the batch.
         """
-        return check_batch(self.student, self.curriculum, batch, self._device)
+        try:
+            return check_batch(self.student, self.curriculum, batch, self._device)
+        finally:
+            self._place_teachers()
 
     def compile(self, **options: Any) -> "Distiller":
         """Compile what computes the student's outputs, :attr:`run_student`, by ``torch.compile(**options)``.
@@ -141,6 +146,23 @@ class Distiller:
         self.student.features.pin(self.student.module)
         self.run_student = torch.compile(self.run_student, **options)
         return self
+
+    def distribute(self, wrap: Callable[[Student], Callable[[Batch], dict[str, Tensor]]]) -> "Distiller":
+        """Wrap the student, with everything in it thawed for that moment, so that later stages may thaw parts.
+
+        Args:
+            wrap: for example ``partial(DistributedDataParallel, find_unused_parameters=True)``, which a
+                curriculum that freezes parts or leaves outputs unused needs.
+        """
+        self.student.freeze(())
+        self.run_student = wrap(self.student)
+        self._distributed = True
+        self.student.freeze(self.stage.freeze)
+        return self
+
+    def _is_distributed_unprepared(self) -> bool:
+        several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+        return several and self.run_student is not self.student and not self._distributed
 
     def to(self, device: torch.device | str) -> "Distiller":
         """Move the student and the active stage's teachers to a device; the other teachers go to the CPU."""
@@ -166,11 +188,19 @@ class Distiller:
         Raises:
             CheckpointError: if the state is of another curriculum.
         """
+        own = self.state_dict()
+        for what in ("teachers", "balances"):
+            saved = state.get(what, {})
+            if saved.keys() != own[what].keys():
+                raise CheckpointError(
+                    f"the saved run has a state for the {what} {sorted(saved)}, this one for {sorted(own[what])}: "
+                    f"resume with the curriculum it was started with"
+                )
         self.curriculum.load_state_dict(state["curriculum"])
         self._enter(self.stage)
         for teacher in self.teachers:
-            if saved := state["teachers"].get(teacher.name):
-                teacher.load_state_dict(saved)
+            if teacher.name in own["teachers"]:
+                teacher.load_state_dict(state["teachers"][teacher.name])
         for key, balance in self._balances.items():
             balance.load_state_dict(state["balances"][key])
 
@@ -184,6 +214,12 @@ class Distiller:
 
     def _enter(self, stage: Stage) -> None:
         known = self._entered.members if self._entered is not None else ()
+        thaws = self._entered is not None and set(self._entered.freeze) - set(stage.freeze)
+        if thaws and self._is_distributed_unprepared():
+            raise ConfigurationError(
+                f"stage '{stage.name}' trains {sorted(thaws)}, which was frozen when the student was distributed, "
+                f"so its gradients would not be shared between the processes: use distiller.distribute(...)"
+            )
         self._entered = stage
         self.student.freeze(stage.freeze)
         self._place_teachers()
@@ -204,22 +240,23 @@ class Distiller:
         return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
 
 
-def run_teachers(objectives: Sequence[Objective], batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """Return the targets of every teacher that the objectives name, each run once.
+def run_teachers(
+    objectives: Sequence[Objective], batch: Batch, teachers: Sequence[Teacher]
+) -> dict[str, dict[str, Tensor]]:
+    """Return the targets of every teacher that the objectives or their regions need, each run once.
 
     Raises:
         ConfigurationError: if a teacher did not give a target it declares.
     """
-    targets: dict[str, dict[str, Tensor]] = {}
+    by_name = {teacher.name: teacher for teacher in teachers}
+    regions = [region for objective in objectives for region in objective.regions]
+    needed = [objective.teacher for objective in objectives if isinstance(objective, Distill)]
+    needed += [by_name[str(region.teacher)] for region in regions if isinstance(region, TeacherRegion)]
+    targets = {teacher.name: teacher.targets(batch) for teacher in dict.fromkeys(needed)}
     for objective in objectives:
-        if not isinstance(objective, Distill):
-            continue
-        teacher = objective.teacher
-        if teacher.name not in targets:
-            targets[teacher.name] = teacher.targets(batch)
-        if objective.target not in targets[teacher.name]:
+        if isinstance(objective, Distill) and objective.target not in targets[objective.teacher.name]:
             raise ConfigurationError(
-                f"teacher '{teacher.name}' declares the output '{objective.target}' but gave only "
-                f"{sorted(targets[teacher.name])}"
+                f"teacher '{objective.teacher.name}' declares the output '{objective.target}' but gave only "
+                f"{sorted(targets[objective.teacher.name])}"
             )
     return targets

@@ -1,11 +1,14 @@
 """A teacher that is the student's own past: its moving average."""
 
+import copy
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from kdkit.batch import Batch
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.module_teacher import ModuleTeacher
 from kdkit.student import Student
@@ -41,38 +44,43 @@ class EMATeacher(ModuleTeacher):
             raise ConfigurationError(f"teacher '{name}': the decay is {decay}, it must be in [0, 1)")
         self.decay = decay
         self._followed = student.module
-        self._average = AveragedModel(
-            student.module,
-            multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
-            use_buffers=True,
-        )
-        super().__init__(
-            name, self._average.module, student.reads, student.module_outputs, features=student.features.places
-        )
+        self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        own = copy.deepcopy(student.module)
+        super().__init__(name, own, student.reads, student.module_outputs, features=student.features.places)
         self.on_stage_start()
 
-    def fingerprint(self) -> None:  # type: ignore[override]
+    def fingerprint(self) -> None:
         """Return nothing: the average moves, and the student's weights are the run's own."""
         return None
 
     def on_stage_start(self) -> None:
-        """Become a copy of the student as it is now."""
-        self._average.module.load_state_dict(self._followed.state_dict())
-        # Of 0, the first update would copy once more.
-        self._average.n_averaged.fill_(1)
+        """Become a copy of the student as it is when first asked, after a wrapper may have synchronized it."""
+        self._is_due = True
 
     def on_step_end(self) -> None:
         """Move the average by the student's weights and buffers."""
-        self._average.update_parameters(self._followed)
+        self._copy_when_due()
+        own, followed = self.module.state_dict(), self._followed.state_dict()
+        moving = [name for name, value in own.items() if value.is_floating_point()]
+        with torch.no_grad():
+            self._average([own[name] for name in moving], [followed[name] for name in moving], None)
+            for name in own.keys() - set(moving):
+                own[name].copy_(followed[name])
 
-    def to(self, device: torch.device) -> Self:
-        """Move the average to ``device``."""
-        self._average.to(device)
-        return self
+    def targets(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the average's outputs for a batch; see :meth:`ModuleTeacher.targets`."""
+        self._copy_when_due()
+        return super().targets(batch)
+
+    def _copy_when_due(self) -> None:
+        if self._is_due:
+            self._is_due = False
+            self.module.load_state_dict(self._followed.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average."""
-        return dict(self._average.state_dict())
+        self._copy_when_due()
+        return dict(self.module.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from an average.
@@ -81,9 +89,10 @@ class EMATeacher(ModuleTeacher):
             CheckpointError: if it is of another network.
         """
         try:
-            self._average.load_state_dict(state)
+            self.module.load_state_dict(state)
         except RuntimeError as error:
             raise CheckpointError(f"the saved teacher '{self.name}' is of another network: {error}") from error
+        self._is_due = False
 
     def __repr__(self) -> str:
         return f"EMATeacher({self.name!r}, {type(self._followed).__name__}, decay={self.decay})"

@@ -44,7 +44,8 @@ class Features:
                 f"one with an index, as 'stage3[0]'"
             )
         path = match["path"]
-        paths = [path for path, _ in module.named_modules() if path]
+        # A module that stands at two places has two paths.
+        paths = [path for path, _ in module.named_modules(remove_duplicate=False) if path]
         if any("_orig_mod" in path.split(".") for path in paths):
             raise ConfigurationError(
                 f"{self._owner}: the network is compiled, features can only be named in one that is not: compile "
@@ -133,7 +134,7 @@ class _Tap:
         self._delete = not torch.compiler.is_compiling() and "forward" not in vars(part)
 
     def open(self, recorded: dict[str, Any], owner: str) -> None:
-        forward, path = self._forward, self._path
+        forward, path, outside = self._forward, self._path, torch.is_grad_enabled()
 
         def recording(*args: Any, **kwargs: Any) -> Any:
             result = forward(*args, **kwargs)
@@ -141,6 +142,12 @@ class _Tap:
                 raise ConfigurationError(
                     f"{owner}: the submodule '{path}' is called more than once in a forward, so its feature is "
                     f"ambiguous: name a submodule that is called once, or let the network return the feature"
+                )
+            if outside and not torch.is_grad_enabled():
+                raise ConfigurationError(
+                    f"{owner}: the submodule '{path}' runs without gradient inside one that has it, so nothing "
+                    f"would be learned from its feature: name the module around it, or, where that is "
+                    f"checkpointed, use_reentrant=False"
                 )
             several = isinstance(result, list | tuple)
             recorded[path] = result, [_version(one) for one in result] if several else _version(result)

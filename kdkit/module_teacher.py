@@ -102,10 +102,16 @@ class ModuleTeacher(Teacher):
         """Return the network's parameters."""
         return self._module.parameters()
 
-    def fingerprint(self) -> str:
-        """Return a hash of the network's parameters and buffers; it is the same on every device."""
+    def fingerprint(self) -> str | None:
+        """Return a hash of the network's parameters and buffers; it is the same on every device.
+
+        None where the network holds something else, such as packed quantized weights.
+        """
+        state: dict[str, object] = {**self._module.state_dict(), **dict(self._module.named_buffers())}
         digest = hashlib.sha256()
-        for name, value in self._module.state_dict().items():
+        for name, value in state.items():
+            if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
+                return None
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()

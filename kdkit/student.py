@@ -83,8 +83,10 @@ class Student(nn.Module):
                 f"adaptor '{name}' reads the student's output '{adaptor.source}', which is not among "
                 f"{list(sources)}"
             )
-        if name in self.outputs or "." in name:
-            raise ConfigurationError(f"adaptor '{name}': its name must differ from every output and hold no dot")
+        if name in self.outputs or "." in name or (":" in name and adaptor.source is not None):
+            raise ConfigurationError(
+                f"adaptor '{name}': its name must differ from every output and hold no dot or colon"
+            )
         device = next((value.device for value in self.parameters()), None)
         self.adaptors[name] = adaptor.module if device is None else adaptor.module.to(device)
         self.adaptor_sources[name] = adaptor.source
@@ -174,6 +176,8 @@ class Student(nn.Module):
             ConfigurationError: if a prefix names nothing.
         """
         self.check_parts(prefixes)
+        if not prefixes and not self._frozen:
+            return  # what the user put into eval mode stays there
         self._frozen = tuple(prefixes)
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(name in self._trainable and not self._is_frozen(name))

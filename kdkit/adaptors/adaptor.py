@@ -104,7 +104,9 @@ class ResizeTo(nn.Module):
         """Return maps [B, C, height, width]."""
         if feature.shape[2:] == self.size:
             return feature
-        return F.interpolate(feature, self.size, mode="bilinear", antialias=True)
+        # In half precision some devices cannot.
+        resized = F.interpolate(feature.float(), self.size, mode="bilinear", antialias=True)
+        return resized.to(feature.dtype)
 
     def extra_repr(self) -> str:
         """Return the size for the module's repr."""

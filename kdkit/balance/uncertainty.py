@@ -34,6 +34,7 @@ class Uncertainty(Balance):
 
     def bind(self, key: str, objectives: tuple[str, ...]) -> nn.Module | None:
         """Begin a run and return the module that holds the log-variances, [objectives]."""
+        self._bound.clear()
         self._bound[key] = tuple(objectives)
         return LogVariances(len(objectives))
 

@@ -106,11 +106,14 @@ def _both_shapes(prediction: Tensor, target: Tensor) -> str:
 
 
 def is_broadcast(loss_map: Tensor, prediction: Tensor, target: Tensor) -> bool:
-    """Return whether a loss map has the shape to which PyTorch spreads two tensors of unequal shapes."""
-    if prediction.shape == target.shape:
+    """Return whether a loss map has the shape to which PyTorch spreads two tensors, repeating one of them.
+
+    Class indices are no map to be spread: a target that is not floating point is never taken for one.
+    """
+    if prediction.shape == target.shape or not target.is_floating_point():
         return False
     try:
         spread: torch.Size = torch.broadcast_shapes(prediction.shape, target.shape)  # type: ignore[no-untyped-call]
     except RuntimeError:
         return False
-    return loss_map.shape == spread
+    return loss_map.shape == spread and spread.numel() > min(prediction.numel(), target.numel())

@@ -60,6 +60,11 @@ class Engine:
             )
         self._student = distiller.student
         _check_adaptors(distiller.student, optimizer)
+        if distiller.run_student is not distiller.student:
+            raise ConfigurationError(
+                "the distiller's student was compiled or wrapped before the Trainer was made, which prepares it "
+                "itself: make the Trainer first, then call distiller.compile(...)"
+            )
         self._runner, self._optimizer = self._accelerator.prepare(distiller.student, optimizer)
         distiller.run_student = self._runner
         distiller.to(self.device)

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kdkit.curriculum import Curriculum
@@ -51,7 +52,7 @@ class TrainingProgress:
 
     def begin(self, epoch: int, stage: str, batches: int | None, done: int) -> None:
         """Show a new epoch's bar."""
-        description = f"epoch {epoch + 1}, stage {stage}"
+        description = f"epoch {epoch + 1}, stage {escape(stage)}"
         self._bar.reset(self._task, total=batches, completed=done, description=description, visible=True)
 
     def advance(self) -> None:
@@ -60,14 +61,17 @@ class TrainingProgress:
 
     def end(self, line: Mapping[str, object], monitor: str | None) -> None:
         """Print the line of an epoch that ended: its losses, and the monitored metric where there is one."""
-        losses = {name.removeprefix("loss/"): value for name, value in line.items() if name.startswith("loss/")}
+        losses = {
+            escape(name.removeprefix("loss/")): value for name, value in line.items() if name.startswith("loss/")
+        }
         if len(losses) == 2:  # the total of one objective says nothing new
             del losses["total"]
         values = [f"{name} {value:.3g}" for name, value in losses.items()]
         if monitor is not None and monitor in line:
-            values.append(f"[bold]{monitor} {line[monitor]:.3f}[/bold]")
+            values.append(f"[bold]{escape(monitor)} {line[monitor]:.3f}[/bold]")
         self._console.print(
-            f"epoch {line['epoch']}  step {line['step']}  stage {line['stage']}  " + "  ".join(values),
+            f"epoch {line['epoch']}  step {line['step']}  stage {escape(str(line['stage']))}  "
+            + "  ".join(values),
             highlight=False,
             soft_wrap=True,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -48,4 +49,6 @@ class Resize(TargetTransform):
             return target
         if self.mode == "nearest":
             return F.interpolate(target, size, mode="nearest-exact")
-        return F.interpolate(target, size, mode="bilinear", antialias=True)
+        # In half precision some devices cannot.
+        wide = target if target.dtype == torch.float64 else target.float()
+        return F.interpolate(wide, size, mode="bilinear", antialias=True).to(target.dtype)

@@ -150,7 +150,9 @@ class ScoreCombination(Combination):
 
     def _score(self, output: str, given: Sequence[Mapping[str, Tensor]], batch: Batch) -> list[Tensor]:
         try:
-            return [self.score.log_weight(targets[output], batch) for targets in given]
+            weights = [self.score.log_weight(targets[output], batch) for targets in given]
+            # A teacher that gives NaN is not to be believed, and must not silence the others.
+            return [weight.masked_fill(weight.isnan(), -torch.inf) for weight in weights]
         except BatchError as error:
             hint = "" if self.score_on else " (score_on=... lets one output decide for all)"
             raise BatchError(f"the score of '{output}': {error}{hint}") from error

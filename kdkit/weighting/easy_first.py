@@ -82,6 +82,7 @@ class EasyFirst(Weighting):
             samples = scores.shape[0]
             # In the order of the mean weights, and distinct where those would vanish.
             easiness = scores.reshape(samples, -1).logsumexp(1)
+            easiness = easiness.masked_fill(easiness.isnan(), -torch.inf)
             order = easiness.argsort(descending=True, stable=True)
             ranks = torch.empty_like(order).scatter_(0, order, torch.arange(samples, device=order.device))
             # 0.07 * 100 is 7.000000000000001 in floating point, but 7 samples are meant.

@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -8,12 +10,14 @@ from torch import Tensor
 from kdkit import (
     BatchError,
     Binarize,
+    CheckpointError,
     ConfigurationError,
     Curriculum,
     Distill,
     Distiller,
     Epochs,
     Linear,
+    Magnitude,
     ModuleTeacher,
     Resize,
     Stage,
@@ -324,3 +328,114 @@ def test_repr_is_readable_and_repeatable(toy):
         "region='visible', transform=Binarize(threshold=0.5))"
     )
     assert "0x" not in repr(toy.distiller())
+
+
+def test_check_puts_the_active_stages_teachers_back(toy):
+    shared = Recorder("shared")
+    curriculum = Curriculum(
+        Stage("a", [Distill(shared, "heatmap", losses.mse)], until=Epochs(1)),
+        Stage("b", [Distill(shared, "heatmap", losses.mse)], until=Epochs(1)),
+    )
+    distiller = Distiller(toy.student(), curriculum)
+    distiller._device = torch.device("cpu:0")  # stands for an accelerator
+    distiller.check(toy.batch())
+    assert shared.devices[-1] == "cpu:0"
+
+
+def test_a_region_of_a_teacher_whose_own_objective_is_still_off_is_there(toy):
+    recorder = Recorder("ramped")
+    distiller = Distiller(
+        toy.student(),
+        one_stage(
+            Supervise("heatmap", losses.mse, region=TeacherRegion("ramped", "other")),
+            Distill(recorder, "heatmap", losses.mse, weight=Linear(0.0, 1.0)),
+        ),
+    )
+    assert list(distiller(toy.batch()).parts) == ["supervise/heatmap"]
+    assert recorder.calls == 1
+
+
+def test_all_weights_zero_is_zero_even_if_an_output_is_infinite(toy):
+    distiller = Distiller(
+        toy.student(), one_stage(Distill(Recorder("off"), "heatmap", losses.mse, weight=Linear(0.0, 1.0)))
+    )
+    student = distiller.student
+    distiller.run_student = lambda batch: {"heatmap": student(batch)["heatmap"] * float("inf")}
+    step = distiller(toy.batch())
+    assert float(step.total.detach()) == 0
+    step.total.backward()
+
+
+def test_a_state_of_other_balances_is_refused_and_moves_nothing(toy):
+    def distiller(balance):
+        return Distiller(toy.student(), one_stage(Supervise("heatmap", losses.mse, balance=balance)))
+
+    balanced, plain = distiller(Magnitude()), distiller(None)
+    balanced.advance()
+    with pytest.raises(CheckpointError, match=r"a state for the balances \['balance:0'\], this one for \[\]"):
+        plain.load_state_dict(balanced.state_dict())
+    assert plain.curriculum.steps == 0
+    with pytest.raises(CheckpointError, match="for the balances"):
+        balanced.load_state_dict(plain.state_dict())
+    assert balanced.curriculum.steps == 1
+
+
+def test_what_the_user_put_into_eval_mode_stays_there(toy):
+    student = toy.student()
+    student.module[1].eval()
+    Distiller(student, one_stage(Supervise("heatmap", losses.mse)))
+    assert not student.module[1].training
+    assert student.training
+
+
+THAW = """
+import sys
+from functools import partial
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+import kdkit as kd
+
+def run(rank, folder, prepared):
+    torch.set_num_threads(1)
+    meeting = f"file://{folder}/meeting"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    student = kd.Student(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)))
+    truth = [kd.Supervise("heatmap", kd.losses.mse)]
+    stages = kd.Stage("head", truth, kd.Steps(2), freeze=["0"]), kd.Stage("all", truth, kd.Steps(3))
+    distiller = kd.Distiller(student, kd.Curriculum(*stages))
+    wrap = partial(DDP, find_unused_parameters=True)
+    if prepared:
+        distiller.distribute(wrap)
+    else:
+        distiller.run_student = wrap(student)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+    torch.manual_seed(rank)
+    while not distiller.curriculum.finished:
+        batch = {"image": torch.randn(2, 3, 4, 4), "heatmap": torch.randn(2, 2, 4, 4)}
+        distiller(batch).total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        distiller.advance()
+    weights = torch.cat([value.detach().flatten() for value in student.parameters()])
+    both = [torch.empty_like(weights) for _ in range(2)]
+    torch.distributed.all_gather(both, weights)
+    assert torch.equal(*both), "the processes went apart"
+    torch.distributed.destroy_process_group()
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(run, (sys.argv[1], sys.argv[2] == "prepared"), nprocs=2)
+"""
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_parts_thawed_in_a_later_stage_stay_together_in_two_processes(tmp_path, prepared):
+    script = tmp_path / "thaw.py"
+    script.write_text(THAW, encoding="utf-8")
+    command = [sys.executable, str(script), str(tmp_path), "prepared" if prepared else "plain"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if prepared:
+        assert run.returncode == 0, run.stderr
+    else:
+        assert "use distiller.distribute(...)" in run.stderr

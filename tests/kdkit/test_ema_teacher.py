@@ -45,7 +45,8 @@ def test_it_follows_the_student_by_its_definition(toy):
     distiller, past = two_stages(toy)
     move(distiller, 1.0)
     move(distiller, 1.0)
-    # The stage with the teacher begins: it is the student as it is then.
+    # The stage with the teacher begins: it is the student as it is at the first batch.
+    distiller(toy.batch())
     expected = weight(distiller.student.module)
     torch.testing.assert_close(weight(past.module), expected)
     for _ in range(3):
@@ -85,6 +86,16 @@ def test_the_students_gradient_does_not_pass_the_teacher(toy):
     assert all(value.grad is None for value in past.parameters())
 
 
+def test_it_starts_from_what_the_student_is_at_the_first_batch(toy):
+    distiller, past = two_stages(toy)
+    distiller.advance()
+    distiller.advance()
+    with torch.no_grad():  # as a wrapper does that brings all processes to one start
+        distiller.student.module[0].weight.fill_(0.25)
+    past.targets(toy.batch())
+    assert torch.equal(weight(past.module), weight(distiller.student.module))
+
+
 def test_its_state_is_part_of_the_run(toy):
     distiller, past = two_stages(toy)
     for _ in range(4):
@@ -116,6 +127,7 @@ def test_it_moves_once_a_step_however_many_teachers_it_is_part_of(toy):
     both = EnsembleTeacher("both", [toy.primary(), TransformedTeacher(past, name="seen otherwise")])
     objectives = [Distill(past, "heatmap", losses.mse), Distill(both, "heatmap", losses.mse)]
     distiller = Distiller(student, Curriculum(Stage("past", objectives, until=Steps(2))))
+    distiller(toy.batch())
     before = weight(student.module)
     move(distiller, 1.0)
     torch.testing.assert_close(weight(past.module), before + 0.5)

@@ -239,3 +239,38 @@ def test_the_compiled_networks_state_is_its_own(toy):
         copy.deepcopy(distiller.student.module)(torch.ones(1, 3, 4, 4)),
         distiller.student.module(torch.ones(1, 3, 4, 4)),
     )
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.reentrant = reentrant
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Tanh())
+        self.head = nn.Conv2d(4, 5, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(torch.utils.checkpoint.checkpoint(self.body, image, use_reentrant=self.reentrant))
+
+
+def test_a_feature_that_would_have_no_gradient_is_refused(toy):
+    batch = {"image": toy.batch()["image"].requires_grad_()}
+    Student(Checkpointed(False), features={"hidden": "body.0"})(batch)["hidden"].sum().backward()
+    student = Student(Checkpointed(True), features={"hidden": "body.0"})
+    with pytest.raises(ConfigurationError, match=r"'body\.0' runs without gradient.*use_reentrant=False"):
+        student(batch)
+    with torch.no_grad():
+        assert student(batch)["hidden"].shape[1] == 4
+
+
+def test_a_module_at_two_places_has_both_paths(toy):
+    shared = nn.Conv2d(3, 3, 1)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.ModuleList([shared]), nn.ModuleList([shared])
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.second[0](image)
+
+    assert "hidden" in Student(Twice(), features={"hidden": "second.0"})(toy.batch())

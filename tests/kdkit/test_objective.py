@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from kdkit import (
+    Adaptor,
     Balance,
     BatchError,
     Binarize,
@@ -126,6 +127,26 @@ def test_a_loss_of_ones_own_that_spreads_one_over_the_other_is_refused(toy, shap
         Supervise("heatmap", charbonnier).sample_losses(now)
 
 
+@pytest.mark.parametrize("samples", [1, 3, 4])
+def test_what_a_loss_of_ones_own_does_with_labels_depends_on_no_batch_size(samples):
+    def nll(logits: Tensor, label: Tensor) -> Tensor:
+        return -logits.log_softmax(1).gather(1, label[:, None]).expand_as(logits)
+
+    def columns(logits: Tensor, target: Tensor) -> Tensor:
+        return (logits - target[:, None]) ** 2
+
+    label, maps = torch.zeros(samples, dtype=torch.int64), torch.zeros(samples, 6, 6)
+    outputs = {"logits": torch.zeros(samples, 4), "maps": maps[:, None]}
+    now = StepContext({"label": label, "truth": maps}, {}, outputs, lambda schedule: 1.0)
+    assert Supervise("logits", nll, target="label").sample_losses(now).shape == (samples,)
+    assert Supervise("maps", columns, target="truth").sample_losses(now).shape == (samples,)
+
+
+def test_relations_of_unequal_features_are_not_taken_for_spread_ones():
+    now = StepContext({"f": torch.rand(8, 8)}, {}, {"f": torch.rand(8, 1)}, lambda schedule: 1.0)
+    assert Supervise("f", losses.relational_distance).sample_losses(now).shape == (8,)
+
+
 @pytest.mark.parametrize("classes", [1, 4])
 def test_class_labels_are_not_taken_for_a_spread_target(classes):
     label, logits = torch.zeros(4, dtype=torch.int64), torch.zeros(4, classes)
@@ -220,13 +241,24 @@ def test_a_balance_acts_on_the_objectives_that_hold_it_before_their_weights(toy)
     assert balance.objectives == ("supervise/heatmap", "l1")
     assert balance.calls == [(("supervise/heatmap",), {"supervise/heatmap": "heatmap"})]
     step.total.backward()
-    assert student.adaptors["balance0"].value.grad is not None
+    assert student.adaptors["balance:0"].value.grad is not None
     assert not any("balance" in name for name in student.module.state_dict())
     # A second distiller of the same student binds anew.
     Distiller(student, Curriculum(Stage("one", objectives, until=Steps(1))))
-    assert [name for name in student.outputs if "balance" in name] == ["balance0"]
+    assert [name for name in student.outputs if "balance" in name] == ["balance:0"]
 
 
 def test_what_is_no_balance_is_named():
     with pytest.raises(ConfigurationError, match="is not a Balance"):
         Supervise("heatmap", losses.mse, balance="magnitude")
+
+
+def test_a_distiller_without_the_balance_leaves_nothing_of_it_beside_the_student(toy):
+    student = toy.student()
+    with_balance = Stage("one", [Supervise("heatmap", losses.mse, balance=Doubled())], until=Steps(1))
+    Distiller(student, Curriculum(with_balance))
+    assert list(student.adaptors) == ["balance:0"]
+    Distiller(student, Curriculum(Stage("one", [Supervise("heatmap", losses.mse)], until=Steps(1))))
+    assert list(student.adaptors) == []
+    with pytest.raises(ConfigurationError, match="no dot or colon"):
+        student.attach("balance:0", Adaptor("heatmap", nn.Identity()))

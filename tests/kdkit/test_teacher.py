@@ -117,3 +117,19 @@ def test_a_fingerprint_tells_weights_apart_and_nothing_else(toy):
     assert one.fingerprint() != same.fingerprint()
     half = ModuleTeacher("half", toy.network(), "image", "heatmap", dtype=torch.bfloat16)
     assert len(half.fingerprint()) == 64
+
+
+def test_what_cannot_be_hashed_has_no_fingerprint(toy):
+    class Extra(torch.nn.Conv2d):
+        def get_extra_state(self):
+            return {"version": 1}
+
+        def set_extra_state(self, state):
+            pass
+
+    assert ModuleTeacher("extra", Extra(3, 5, 1), "image", "heatmap").fingerprint() is None
+    hidden = toy.network()
+    hidden.register_buffer("offset", torch.zeros(3), persistent=False)
+    one = ModuleTeacher("hidden", hidden, "image", "heatmap").fingerprint()
+    hidden.offset += 1
+    assert ModuleTeacher("hidden", hidden, "image", "heatmap").fingerprint() != one

@@ -162,5 +162,5 @@ def test_an_optimizer_that_lacks_an_adaptor_is_refused(toy, tmp_path):
     optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
     stage = Stage("one", [Supervise("heatmap", losses.mse, balance=Uncertainty())], Epochs(1))
     distiller = Distiller(student, Curriculum(stage))
-    with pytest.raises(ConfigurationError, match=r"does not hold the adaptor's parameter 'balance0"):
+    with pytest.raises(ConfigurationError, match=r"does not hold the adaptor's parameter 'balance:0"):
         Trainer(distiller, toy.loader(), optimizer=optimizer, out=tmp_path, cpu=True)

@@ -4,6 +4,7 @@ from functools import partial
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch._dynamo.testing import CompileCounter
 from torch.utils.data import DataLoader
 
 from kdkit import (
@@ -484,3 +485,23 @@ def test_what_goes_on_says_where_and_what_is_finished_says_so(toy, tmp_path, cap
     assert f"{tmp_path} goes on in epoch 3 after 2 batches, stage senior" in capsys.readouterr().err
     trainer(toy, tmp_path, progress=True, checkpoint_steps=1).fit()
     assert f"{tmp_path} is finished, after 4 epochs and 12 steps" in capsys.readouterr().err
+
+
+def test_a_student_compiled_before_is_refused_and_after_is_compiled(toy, tmp_path):
+    distiller = toy.distiller().compile(backend="eager")
+    with pytest.raises(ConfigurationError, match="make the Trainer first"):
+        trainer(toy, tmp_path, distiller=distiller)
+    distiller = toy.distiller()
+    made = trainer(toy, tmp_path, distiller=distiller)
+    counter = CompileCounter()
+    torch._dynamo.reset()
+    distiller.compile(backend=counter)
+    made.fit()
+    assert counter.frame_count > 0
+
+
+def test_names_are_not_read_as_markup(toy, tmp_path, capsys):
+    stage = Stage("warm [/up]", [Supervise("heatmap", losses.mse, name="[b]")], Epochs(1))
+    trainer(toy, tmp_path, distiller=Distiller(toy.student(), Curriculum(stage)), progress=True).fit()
+    assert "warm [/up]" in (shown := capsys.readouterr().err)
+    assert "[b]" in shown
