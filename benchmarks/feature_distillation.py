@@ -28,28 +28,31 @@ from kdkit_pose import models
 PROCESSES = 2
 
 
-def make_distiller(teacher: str, student: str, steps: int) -> kd.Distiller:
+def make_distiller(options: argparse.Namespace) -> kd.Distiller:
     """The same networks, weights and adaptor in every process."""
     torch.manual_seed(0)
-    strong, light = models.create(teacher), models.create(student)
+    strong, light = models.create(options.teacher), models.create(options.student)
     place = {"stage3": "stage3[0]"}  # of the list of branches that stage 3 returns, the finest
     senior = kd.ModuleTeacher("senior", strong, "image", "heatmap", features=place)
     adaptor = kd.Adaptor.conv("stage3", light.config.width, strong.config.width)
     learner = kd.Student(light, features=place, adaptors={"stage3_wide": adaptor})
+    if options.double:
+        strong.double(), learner.double()
     objectives = [
         kd.Supervise("heatmap", kd.losses.mse),
         kd.Distill(senior, "stage3_wide", kd.losses.hint, target="stage3"),
     ]
-    return kd.Distiller(learner, kd.Curriculum(kd.Stage("features", objectives, until=kd.Steps(steps))))
+    return kd.Distiller(learner, kd.Curriculum(kd.Stage("features", objectives, until=kd.Steps(options.steps))))
 
 
-def batches(size: int) -> list[dict[str, Tensor]]:
+def batches(options: argparse.Namespace) -> list[dict[str, Tensor]]:
     """One batch a process."""
-    draw = torch.Generator().manual_seed(1)
+    draw, size = torch.Generator().manual_seed(1), options.size
+    dtype = torch.float64 if options.double else torch.float32
     return [
         {
-            "image": torch.randn(2, 3, size, size, generator=draw),
-            "heatmap": torch.rand(2, 17, size // 4, size // 4, generator=draw),
+            "image": torch.randn(2, 3, size, size, generator=draw).to(dtype),
+            "heatmap": torch.rand(2, 17, size // 4, size // 4, generator=draw).to(dtype),
         }
         for _ in range(PROCESSES)
     ]
@@ -77,10 +80,10 @@ def train_in_process(rank: int, folder: str, options: argparse.Namespace) -> Non
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=PROCESSES
     )
-    distiller = make_distiller(options.teacher, options.student, options.steps)
+    distiller = make_distiller(options)
     distiller.distribute(DistributedDataParallel)
     # The gradients are averaged over the processes, so each one's loss counts in full.
-    losses = torch.tensor(train(distiller, [batches(options.size)[rank]], share=1.0), dtype=torch.float64)
+    losses = torch.tensor(train(distiller, [batches(options)[rank]], share=1.0), dtype=torch.float64)
     torch.distributed.all_reduce(losses)
     if rank == 0:
         Path(folder, "losses.json").write_text(json.dumps((losses / PROCESSES).tolist()), encoding="utf-8")
@@ -113,6 +116,7 @@ def main() -> None:
     parser.add_argument("--backend", default="inductor", help="of torch.compile")
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps")
     parser.add_argument("--size", type=int, default=64, help="height and width of the pictures, in pixels")
+    parser.add_argument("--double", action="store_true", help="in float64, where rounding is no excuse")
     parser.add_argument("--json", type=Path, help="write the losses here too")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -124,10 +128,10 @@ def main() -> None:
         if name == "two processes":
             runs[name] = train_in_two_processes(options)
         else:
-            distiller = make_distiller(options.teacher, options.student, options.steps)
+            distiller = make_distiller(options)
             if name != "eager":
                 distiller.compile(fullgraph=True, backend=options.backend)
-            runs[name] = train(distiller, batches(options.size), share=1 / PROCESSES)
+            runs[name] = train(distiller, batches(options), share=1 / PROCESSES)
         seconds[name] = time.monotonic() - start
     entries = check_export(distiller, options.student)
 

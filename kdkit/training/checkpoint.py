@@ -10,7 +10,7 @@ import torch
 from kdkit.errors import CheckpointError
 from kdkit.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:

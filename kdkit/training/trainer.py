@@ -114,6 +114,7 @@ class Trainer:
         self._engine = Engine(distiller, made, precision, ema, trackers, self.folder.path, cpu)
         self._guard, self._losses = FiniteGuard(), LossMeans()
         self._batches = 0  # done in the running epoch
+        self._last_stage = ""  # of the last step
         self._resumed: Mapping[str, Any] | None = None
         self._best: float | None = None
         self._metrics: dict[str, float] = {}
@@ -167,9 +168,7 @@ class Trainer:
         iterator = self._begin_epoch(curriculum.epochs)
         self._progress.begin(curriculum.epochs, curriculum.stage.name, self._epochs.batches, self._batches)
         self.distiller.student.train()
-        stage = curriculum.stage.name
         for group in self._groups(iterator):
-            stage = curriculum.stage.name
             self._step(group)
             if curriculum.finished:
                 break
@@ -177,7 +176,7 @@ class Trainer:
                 self._save()
         if self._batches == 0:
             raise ConfigurationError(f"the training loader gave no batch in epoch {curriculum.epochs + 1}")
-        self._end_epoch(stage)
+        self._end_epoch()
 
     def _begin_epoch(self, epoch: int) -> Iterator[Batch]:
         resumed, self._resumed = self._resumed, None
@@ -200,6 +199,7 @@ class Trainer:
     def _step(self, group: list[Batch]) -> None:
         curriculum, engine = self.distiller.curriculum, self._engine
         rate = self._rate.apply(curriculum)
+        self._last_stage = curriculum.stage.name
         for position, host_batch in enumerate(group):
             batch = to_device(host_batch, engine.device)
             with self._synchronized(position == len(group) - 1):
@@ -225,7 +225,7 @@ class Trainer:
         if entered is not None and entered.optimizer == "fresh":
             self._engine.reset_optimizer()
 
-    def _end_epoch(self, stage: str) -> None:
+    def _end_epoch(self) -> None:
         curriculum = self.distiller.curriculum
         self._guard.check()
         due = curriculum.finished or (curriculum.epochs + 1) % self._evaluate_every == 0
@@ -240,7 +240,7 @@ class Trainer:
         line = {
             "step": curriculum.steps,
             "epoch": max(curriculum.epochs, 1),
-            "stage": stage,
+            "stage": self._last_stage,
             "learning_rate": self._rate.current,
             **self._losses.means(),
             **metrics,
@@ -298,6 +298,7 @@ class Trainer:
             "best": self._best,
             "monitor": self._monitor,
             "metrics": self._metrics,
+            "last_step": {"stage": self._last_stage, "learning_rate": self._rate.current},
             "seconds": self._seconds + time.monotonic() - self._since,
             "random": capture_random_state(),
             "epoch_random": self._epochs.start_state,
@@ -312,6 +313,9 @@ class Trainer:
         self.distiller.load_state_dict(state["distiller"])
         self._batches, self._best, self._monitor = state["batches"], state["best"], state["monitor"]
         self._metrics, self._seconds = dict(state["metrics"]), state["seconds"]
+        # The line of an epoch whose last step was saved tells of that step.
+        self._last_stage = state["last_step"]["stage"]
+        self._rate.current = state["last_step"]["learning_rate"]
         self._losses.load_state_dict(
             {name: (value.to(self._engine.device), count) for name, (value, count) in state["losses"].items()}
         )

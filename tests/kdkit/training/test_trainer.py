@@ -505,3 +505,27 @@ def test_names_are_not_read_as_markup(toy, tmp_path, capsys):
     trainer(toy, tmp_path, distiller=Distiller(toy.student(), Curriculum(stage)), progress=True).fit()
     assert "warm [/up]" in (shown := capsys.readouterr().err)
     assert "[b]" in shown
+
+
+@pytest.mark.parametrize("crash_at", [1, 2, 3])
+def test_an_epochs_line_is_the_same_if_the_run_stopped_between_its_last_step_and_its_end(toy, tmp_path, crash_at):
+    """The second stage begins at the last step of an epoch, and the rate falls all the time."""
+
+    def distiller() -> Distiller:
+        objectives = [Supervise("heatmap", losses.mse)]
+        first = Stage("one", objectives, Steps(6), learning_rate=Linear(1e-2, 1e-3))
+        return Distiller(toy.student(), Curriculum(first, Stage("two", objectives, Steps(6), learning_rate=5e-3)))
+
+    left = [crash_at]
+
+    def failing(network) -> dict[str, float]:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Interrupted
+        return evaluate(network)
+
+    trainer(toy, tmp_path / "straight", distiller=distiller(), checkpoint_steps=1).fit()
+    with pytest.raises(Interrupted):
+        trainer(toy, tmp_path / "other", distiller=distiller(), checkpoint_steps=1, evaluate=failing).fit()
+    trainer(toy, tmp_path / "other", distiller=distiller(), checkpoint_steps=1).fit()
+    assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "other"))
