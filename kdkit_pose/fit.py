@@ -26,7 +26,7 @@ from kdkit_pose import models
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator
-from kdkit_pose.models import PoseHRNet
+from kdkit_pose.models import PoseNetwork
 
 RateName = Literal["step", "cosine", "constant"]
 
@@ -91,7 +91,7 @@ class FitSettings:
 
 
 def fit(
-    network: PoseHRNet,
+    network: PoseNetwork,
     curriculum: Curriculum,
     train: CocoKeypoints,
     out: str | Path,

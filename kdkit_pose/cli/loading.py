@@ -6,7 +6,7 @@ from pathlib import Path
 from kdkit import ConfigurationError
 from kdkit_pose import codecs, models
 from kdkit_pose.codecs import Codec
-from kdkit_pose.models import PoseHRNet
+from kdkit_pose.models import PoseNetwork
 from kdkit_pose.skeleton import COCO
 
 
@@ -16,7 +16,7 @@ def describe_file(path: Path) -> dict[str, str]:
         return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> tuple[PoseHRNet, Codec | None]:
+def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> tuple[PoseNetwork, Codec | None]:
     """Return the network in a checkpoint, and the codec it was trained with where the file says so.
 
     Args:

@@ -21,7 +21,7 @@ from kdkit_pose.demo.settings import DemoSettings
 from kdkit_pose.evaluation import Evaluator, Metrics
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
-from kdkit_pose.models import PoseHRNet
+from kdkit_pose.models import PoseNetwork
 from kdkit_pose.report import (
     Figure,
     ReportedRun,
@@ -105,14 +105,14 @@ class Demonstration:
                 ),
             )
 
-    def _new(self, name: str, mask_fusion: str = "none") -> PoseHRNet:
+    def _new(self, name: str, mask_fusion: str = "none") -> PoseNetwork:
         # The same seed for both students: they begin with the same weights.
         torch.manual_seed(self._seed)
         network = models.create(name, mask_fusion=mask_fusion)
         network.to(memory_format=torch.channels_last)
         return network
 
-    def _fit(self, name: str, network: PoseHRNet, curriculum: Curriculum, rate: float) -> None:
+    def _fit(self, name: str, network: PoseNetwork, curriculum: Curriculum, rate: float) -> None:
         settings = self._settings
         out = self._out / name.replace(" ", "-").lower()
         codec = replace(self._codec, decoder=recipes.decoder_for(curriculum))
@@ -202,7 +202,7 @@ def _plain(epochs: int, rate: float) -> Curriculum:
     return recipes.supervised(until=epochs, learning_rate=_falling(rate))
 
 
-def _reported(name: str, network: PoseHRNet, metrics: Metrics, lines: Sequence[Mapping[str, Any]]) -> ReportedRun:
+def _reported(name: str, network: PoseNetwork, metrics: Metrics, lines: Sequence[Mapping[str, Any]]) -> ReportedRun:
     return ReportedRun(
         name=name,
         network=str(network.name),

@@ -49,6 +49,7 @@ from kdkit_pose.models.description import describe
 from kdkit_pose.models.hrnet import PoseHRNet
 from kdkit_pose.models.hrnet_config import HRNetConfig
 from kdkit_pose.models.mask_fusion import MaskFusion, create_fusion
+from kdkit_pose.models.network import PoseNetwork
 from kdkit_pose.models.saving import load, save
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "LoadReport",
     "MaskFusion",
     "PoseHRNet",
+    "PoseNetwork",
     "create",
     "create_fusion",
     "describe",

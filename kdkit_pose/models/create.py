@@ -7,6 +7,7 @@ from kdkit.errors import ConfigurationError
 from kdkit_pose.models.checkpoint import load_checkpoint
 from kdkit_pose.models.hrnet import PoseHRNet
 from kdkit_pose.models.hrnet_config import CONFIGS
+from kdkit_pose.models.network import PoseNetwork
 
 
 def names() -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def create(
     mask_fusion: str = "none",
     *,
     features: Sequence[str] = (),
-) -> PoseHRNet:
+) -> PoseNetwork:
     """Build a network from images to heatmaps.
 
     Args:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from kdkit.errors import ConfigurationError
-from kdkit_pose.models.hrnet import PoseHRNet
+from kdkit_pose.models.network import PoseNetwork
 
 
 def describe(model: nn.Module) -> dict[str, str]:
@@ -26,9 +26,9 @@ def describe(model: nn.Module) -> dict[str, str]:
     }
 
 
-def as_pose_network(model: nn.Module) -> PoseHRNet:
+def as_pose_network(model: nn.Module) -> PoseNetwork:
     """Return the module typed as what `create` builds, or raise a ConfigurationError."""
-    if isinstance(model, PoseHRNet):
+    if isinstance(model, PoseNetwork):
         return model
     raise ConfigurationError(
         f"the module is a {type(model).__name__}, but a network from models.create is needed; of a compiled"

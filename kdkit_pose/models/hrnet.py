@@ -6,16 +6,15 @@ from typing import Any
 from timm.models.hrnet import HighResolutionNet
 from torch import Tensor, nn
 
-from kdkit.errors import BatchError, ConfigurationError
+from kdkit.errors import ConfigurationError
 from kdkit_pose.models.hrnet_config import HRNetConfig
-from kdkit_pose.models.mask_fusion import check_mask, create_fusion
+from kdkit_pose.models.mask_fusion import create_fusion
+from kdkit_pose.models.network import PoseNetwork
 
 FEATURES = ("stage2", "stage3", "stage4")
-STRIDE = 4  # of the heatmaps, in pixels of the input
-COARSEST_STRIDE = 32  # of the fourth branch; other sizes would not line up where branches are summed
 
 
-class PoseHRNet(HighResolutionNet):
+class PoseHRNet(PoseNetwork, HighResolutionNet):
     """HRNet with a 1x1 convolution to heatmaps on its highest-resolution branch.
 
     Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019. The names
@@ -28,9 +27,6 @@ class PoseHRNet(HighResolutionNet):
         num_keypoints: Number of heatmaps K, at least 1.
         mask_fusion: `none`, `concat`, `multiply` or `add`.
         features: Any of `stage2`, `stage3`, `stage4`: what `forward` returns beside the heatmaps.
-
-    Attributes:
-        inputs: What `forward` takes, in order: `("image",)` or `("image", "mask")`.
 
     Raises:
         ConfigurationError: An unknown fusion or feature, or fewer than one keypoint.
@@ -55,7 +51,7 @@ class PoseHRNet(HighResolutionNet):
         self.config = config
         self.num_keypoints = num_keypoints
         self.features = tuple(features)
-        self.inputs = ("image", "mask") if fusion.reads_mask else ("image",)
+        self.intermediate_heatmaps = {}
         if config.stem_channels != 64:
             self._resize_stem(config)
         self.final_layer = nn.Conv2d(config.width, num_keypoints, kernel_size=1)
@@ -63,6 +59,11 @@ class PoseHRNet(HighResolutionNet):
         self._initialise()
         fusion.widen(self.conv1)
         self.mask_fusion = fusion
+
+    @property
+    def title(self) -> str:
+        """The name in the papers."""
+        return self.config.title
 
     def _resize_stem(self, config: HRNetConfig) -> None:
         """Rebuild what timm fixes at 64 channels: the second stem convolution and the input of stage 1."""
@@ -112,11 +113,7 @@ class PoseHRNet(HighResolutionNet):
         Raises:
             BatchError: A size that is not a multiple of 32; a mask too many, missing, or of the wrong shape.
         """
-        if image.shape[-1] % COARSEST_STRIDE or image.shape[-2] % COARSEST_STRIDE:
-            raise BatchError(
-                f"the image is {image.shape[-2]} x {image.shape[-1]} (height x width) pixels; {self.name}"
-                f" needs both to be multiples of {COARSEST_STRIDE}"
-            )
+        self.check_inputs(image, mask)
         stages = self._stages(self._stem(image, mask))
         heatmap: Tensor = self.final_layer(stages["stage4"])
         if not self.features:
@@ -124,15 +121,8 @@ class PoseHRNet(HighResolutionNet):
         return {"heatmap": heatmap} | {feature: stages[feature] for feature in self.features}
 
     def _stem(self, image: Tensor, mask: Tensor | None) -> Tensor:
-        if not self.mask_fusion.reads_mask:
-            if mask is not None:
-                raise BatchError(f"{self.name} was built without a mask fusion, but was given a mask")
-            return self._convolve(image)
         if mask is None:
-            raise BatchError(
-                f"{self.name} with mask fusion {self.mask_fusion.name!r} reads a mask, but none was given"
-            )
-        check_mask(image, mask)
+            return self._convolve(image)
         mask = mask.to(image.dtype)
         features: Tensor = self._convolve(self.mask_fusion.fuse_image(image, mask))
         fused: Tensor = self.mask_fusion.fuse_features(features, mask)

@@ -12,7 +12,7 @@ from kdkit_pose.models.checkpoint import load_checkpoint
 from kdkit_pose.models.checkpoint_files import read_metadata
 from kdkit_pose.models.create import create
 from kdkit_pose.models.description import describe
-from kdkit_pose.models.hrnet import PoseHRNet
+from kdkit_pose.models.network import PoseNetwork
 
 
 def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
@@ -44,7 +44,7 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
         raise CheckpointError(f"{path} cannot be written: {error}") from error
 
 
-def load(path: str | Path, *, features: Sequence[str] = ()) -> PoseHRNet:
+def load(path: str | Path, *, features: Sequence[str] = ()) -> PoseNetwork:
     """Rebuild the network that `save` wrote, weights and all.
 
     Args:

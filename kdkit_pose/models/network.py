@@ -1,0 +1,77 @@
+"""What every network of `create` has in common."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from kdkit.errors import BatchError
+from kdkit_pose.models.mask_fusion import MaskFusion, check_mask
+
+STRIDE = 4
+"""Of the heatmaps, in pixels of the input."""
+
+
+class PoseNetwork(nn.Module):
+    """A network from images, and perhaps masks, to heatmaps at a quarter of the resolution.
+
+    A subclass sets the attributes in its constructor and has a `forward(image, mask=None)` that begins with
+    `self.check_inputs(image, mask)`.
+
+    Attributes:
+        name: What `create` knows the network by; kept for its checkpoints.
+        num_keypoints: Number of heatmaps K.
+        mask_fusion: How the person's mask enters; `none` is a fusion too.
+        features: What `forward` returns beside the heatmaps, in a dict; usually nothing.
+        intermediate_heatmaps: Heatmaps that the network makes on its way, [B,K,H/4,W/4] each, to be supervised
+            like the last: for each output's name the path of the submodule that returns it, as
+            `kdkit.Student(features=...)` takes it. Empty for most networks.
+        head_prefixes: How the entries of the state dict begin that make heatmaps of features, and that weights
+            for another task or other keypoints do not fit.
+        size_multiple: What an input's height and width must be multiples of, in pixels.
+    """
+
+    head_prefixes: ClassVar[tuple[str, ...]] = ("final_layer.",)
+    size_multiple: ClassVar[int] = 32
+
+    name: str
+    num_keypoints: int
+    mask_fusion: MaskFusion
+    features: tuple[str, ...]
+    intermediate_heatmaps: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What `forward` takes, in order: `("image",)` or `("image", "mask")`."""
+        return ("image", "mask") if self.mask_fusion.reads_mask else ("image",)
+
+    @property
+    def title(self) -> str:
+        """How to call the network in a message, such as `HRNet-W32`."""
+        return self.name
+
+    def own_name(self, key: str) -> str:
+        """Return the state dict entry that a file's `key` names, written as the network's official code does."""
+        return key
+
+    def check_inputs(self, image: Tensor, mask: Tensor | None) -> None:
+        """Require what `forward` can work on.
+
+        Raises:
+            BatchError: A size that is not a multiple of `size_multiple`; a mask too many, missing, or of the
+                wrong shape.
+        """
+        if image.shape[-1] % self.size_multiple or image.shape[-2] % self.size_multiple:
+            raise BatchError(
+                f"the image is {image.shape[-2]} x {image.shape[-1]} (height x width) pixels; {self.name}"
+                f" needs both to be multiples of {self.size_multiple}"
+            )
+        if not self.mask_fusion.reads_mask:
+            if mask is not None:
+                raise BatchError(f"{self.name} was built without a mask fusion, but was given a mask")
+            return
+        if mask is None:
+            raise BatchError(
+                f"{self.name} with mask fusion {self.mask_fusion.name!r} reads a mask, but none was given"
+            )
+        check_mask(image, mask)
