@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
+from pycocotools.coco import COCO as CocoDataset
 from pycocotools.cocoeval import COCOeval
 
 from kdkit.errors import ConfigurationError
@@ -61,24 +62,8 @@ def coco_metrics(
     """
     if boxes not in ("ground truth", "detector"):
         raise ConfigurationError(f"boxes must be 'ground truth' or 'detector', found {boxes!r}")
-    truth = load_annotations(annotations, skeleton)
-    if isinstance(results, str | Path):
-        source = f"results file {results}"
-        results = read_results(results)
-    else:
-        source = "the results given"
-    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
-    found = indexed(
-        {
-            "images": truth.dataset["images"],
-            "categories": truth.dataset["categories"],
-            "annotations": [_as_annotation(index, result) for index, result in enumerate(results, start=1)],
-        }
-    )
+    evaluation = evaluate_results(load_annotations(annotations, skeleton), results, skeleton)
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(truth, found, "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
-        evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     # COCOeval's way to say that there was nothing to find is -1, which as a number would only mislead.
@@ -97,6 +82,34 @@ def coco_metrics(
         ARL=arl,
         boxes=boxes,
     )
+
+
+def evaluate_results(
+    truth: CocoDataset, results: Sequence[Mapping[str, Any]] | str | Path, skeleton: Skeleton
+) -> COCOeval:
+    """COCOeval of ``results``, a list or a file, evaluated picture by picture but not yet accumulated.
+
+    Raises:
+        DataError: The file cannot be read, or results do not fit the ground truth.
+    """
+    if isinstance(results, str | Path):
+        source = f"results file {results}"
+        results = read_results(results)
+    else:
+        source = "the results given"
+    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
+    found = indexed(
+        {
+            "images": truth.dataset["images"],
+            "categories": truth.dataset["categories"],
+            "annotations": [_as_annotation(index, result) for index, result in enumerate(results, start=1)],
+        }
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
+        evaluation.evaluate()
+    return evaluation
 
 
 def _as_annotation(index: int, result: Mapping[str, Any]) -> dict[str, Any]:
