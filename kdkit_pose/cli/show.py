@@ -13,7 +13,7 @@ from rich.table import Table
 from kdkit import TrainingResult
 from kdkit.files import write_atomically
 from kdkit_pose.data import CocoKeypoints
-from kdkit_pose.evaluation import Metrics
+from kdkit_pose.evaluation import KeypointErrors, Metrics
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
@@ -31,6 +31,20 @@ def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
         )
         if None in figures:
             table.caption = "-: the ground truth has no such person"
+    return table
+
+
+def keypoints_table(errors: KeypointErrors) -> Table:
+    """Return each keypoint's error, in 80 columns."""
+    share = f"{errors.found} of {errors.persons} persons found at OKS 0.50, and only of these:"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=share, title_justify="left")
+    table.add_column("keypoint", overflow="fold")
+    for column in ("labelled", "median px", "mean px", "mean OKS"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for error in errors.keypoints:
+        figures = ((error.median, ".1f"), (error.mean, ".1f"), (error.similarity, ".3f"))
+        cells = ("-" if value is None else format(value, form) for value, form in figures)
+        table.add_row(error.keypoint, str(error.labelled), *cells)
     return table
 
 

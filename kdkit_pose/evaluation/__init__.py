@@ -32,10 +32,22 @@ No AP without the source of its boxes, and none from a person who was not there 
 >>> metrics = evaluate.metrics(Oracle())
 >>> round(metrics["APM"], 3), metrics["APL"], metrics["boxes"]
 (1.0, None, 'ground truth')
+
+Where it errs, keypoint by keypoint, and whether another network is better by more than chance:
+
+>>> results = evaluate.results(Oracle())
+>>> errors = keypoint_errors(truth, results)
+>>> errors.found, errors.keypoints[0].keypoint, errors.keypoints[0].median < 0.1
+(1, 'nose', True)
+>>> two = {**truth, "images": [{"id": 7}, {"id": 8}]}
+>>> print(compare(two, results, results))
+AP difference +0.000, 95% interval +0.000 to +0.000 (2000 paired resamples of 2 pictures): may be chance
 """
 
 from kdkit_pose.evaluation.annotations import load_annotations
+from kdkit_pose.evaluation.bootstrap import Comparison, compare
 from kdkit_pose.evaluation.evaluator import Evaluator
+from kdkit_pose.evaluation.keypoint_error import KeypointError, KeypointErrors, keypoint_errors
 from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
 from kdkit_pose.evaluation.modes import evaluating
 from kdkit_pose.evaluation.nms import oks_nms, pairwise_oks
@@ -45,10 +57,15 @@ from kdkit_pose.evaluation.results import read_results, write_results
 
 __all__ = [
     "Boxes",
+    "Comparison",
     "Evaluator",
+    "KeypointError",
+    "KeypointErrors",
     "Metrics",
     "coco_metrics",
+    "compare",
     "evaluating",
+    "keypoint_errors",
     "load_annotations",
     "oks_nms",
     "pairwise_oks",
