@@ -21,6 +21,10 @@ class DataError(KdkitError, ValueError):
     """Annotations or pictures that cannot be used."""
 
 
+class ExportError(KdkitError, RuntimeError):
+    """A network that cannot be written in a format, or whose file computes something else."""
+
+
 class RunFolderError(KdkitError, ValueError):
     """An output folder that holds something which must not be overwritten."""
 

@@ -23,10 +23,11 @@ torch.Size([17, 32, 24])
 """
 
 from kdkit_pose import codecs, models, recipes
-from kdkit_pose.codecs import DARK, MSRA, Codec
+from kdkit_pose.codecs import DARK, MSRA, UDP, Codec
 from kdkit_pose.data import Augment, CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator, coco_metrics
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.pose_student import pose_student
 from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
 from kdkit_pose.skeleton_mapping import KeypointMapping, map_keypoints
 from kdkit_pose.synthetic import SyntheticPeople
@@ -36,6 +37,7 @@ __all__ = [
     "CROWDPOSE",
     "DARK",
     "MSRA",
+    "UDP",
     "Augment",
     "CocoKeypoints",
     "Codec",
@@ -49,5 +51,6 @@ __all__ = [
     "loader",
     "map_keypoints",
     "models",
+    "pose_student",
     "recipes",
 ]

@@ -18,7 +18,6 @@ from kdkit import (
     Distiller,
     Schedule,
     Step,
-    Student,
     Trainer,
     TrainingResult,
 )
@@ -27,6 +26,7 @@ from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.models import PoseNetwork
+from kdkit_pose.pose_student import pose_student
 
 RateName = Literal["step", "cosine", "constant"]
 
@@ -106,15 +106,18 @@ def fit(
     Args:
         network: the student; one that reads ``mask`` too is trained with it.
         curriculum: the stages; a plain one has no teachers. A stage without a learning rate gets the settings'.
+            Every stage has an objective for each of ``network.heatmap_outputs``: give these to a recipe as
+            ``outputs``. One that shall not be supervised is named with weight 0.
         train: the training persons.
         out: the run's folder.
         settings: how to train.
         evaluator: gives the metrics, ``val/AP`` among them.
-        codec: how to decode the finished student, written into its file; by default the data set's codec.
+        codec: how to decode the finished student, written into its file; by default the data set's codec. Only
+            the decoder may be another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
 
     Raises:
-        ConfigurationError: if something does not fit together.
+        ConfigurationError: if something does not fit together, or a stage leaves out one of several heatmaps.
         BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run.
     """
@@ -122,8 +125,13 @@ def fit(
         raise ConfigurationError(
             f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
         )
-    student = Student(network, network.inputs, "heatmap")
-    distiller = Distiller(student, _with_rate(curriculum, settings))
+    if codec is not None and not codec.same_convention(train.codec):
+        raise ConfigurationError(
+            f"the student's file would say {codec!r}, but it learns {train.codec!r}: "
+            f"{', '.join(codec.differences(train.codec))}; only the decoder may differ"
+        )
+    _check_every_heatmap_learns(network, curriculum)
+    distiller = Distiller(pose_student(network), _with_rate(curriculum, settings))
     # What does not fit is noticed before the folder is made.
     distiller.check(default_collate([train[0]]))
     batches = loader(
@@ -150,11 +158,31 @@ def fit(
         ema=settings.ema,
         clip_norm=settings.clip_norm,
         config=described,
-        metadata={**models.describe(network), **(codec or train.codec).to_metadata()},
+        metadata={
+            **models.describe(network),
+            **(codec or train.codec).to_metadata(),
+            **train.skeleton.to_metadata(),
+        },
         trackers=("tensorboard",) if settings.tensorboard else (),
         cpu=settings.cpu,
         progress=settings.progress,
     ).fit()
+
+
+def _check_every_heatmap_learns(network: PoseNetwork, curriculum: Curriculum) -> None:
+    """Require every stage to name each of the network's heatmaps.
+
+    A network of several learns much worse from the last one alone, and nothing in its results would tell.
+    """
+    for stage in curriculum:
+        named = {objective.output for objective in stage.objectives}
+        missing = [output for output in network.heatmap_outputs if output not in named]
+        if missing:
+            raise ConfigurationError(
+                f"stage '{stage.name}' has no objective for {', '.join(missing)}, which {network.name} makes too:"
+                f" give the recipe outputs=network.heatmap_outputs, that is {list(network.heatmap_outputs)}, or"
+                f" name those that shall not be supervised with weight=0"
+            )
 
 
 def _with_rate(curriculum: Curriculum, settings: FitSettings) -> Curriculum:

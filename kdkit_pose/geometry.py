@@ -2,7 +2,7 @@
 
 An affine map is a [2, 3] float64 array; it takes a point (x, y) to ``matrix[:, :2] @ (x, y) + matrix[:, 2]``.
 The conventions are those of the HRNet reference implementation (arXiv 1902.09212): lengths are plain sizes in
-pixels, the input's middle is at size / 2.
+pixels, the input's middle is at size / 2. Only :func:`corner_affine` is UDP's (arXiv 1911.07524).
 """
 
 import numpy as np
@@ -64,6 +64,26 @@ def crop_affine(
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
     linear = np.array([[cos, sin], [-sin, cos]])
     offset = np.array(size, dtype=np.float64) / 2 - linear @ np.asarray(center, dtype=np.float64)
+    return np.column_stack([linear, offset])
+
+
+def corner_affine(
+    center: npt.ArrayLike, scale: npt.ArrayLike, size: tuple[int, int], rotation_degrees: float = 0.0
+) -> Array:
+    """The map [2, 3] from the picture's pixels to those of an input of ``size`` (width, height), UDP's way.
+
+    The corners of the crop, ``center`` [2] plus and minus half of ``scale`` [2], go to the centres of the
+    input's first and last pixels, so lengths of the input are size - 1. Its two axes are scaled each by itself,
+    which differs by less than 1 per cent for a crop of the input's aspect. The window is turned as by
+    :func:`crop_affine`; the reference turns it the other way here, which random angles do not show. Source:
+    arXiv 1911.07524, section 3.
+    """
+    length = np.array(size, dtype=np.float64) - 1
+    factor = length / np.asarray(scale, dtype=np.float64)
+    angle = np.deg2rad(rotation_degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    linear = factor[:, None] * turn
+    offset = length / 2 - linear @ np.asarray(center, dtype=np.float64)
     return np.column_stack([linear, offset])
 
 

@@ -11,6 +11,7 @@ objective, ``(1 - alpha) * loss(student, truth) + alpha * loss(student, teacher)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from kdkit import (
@@ -29,6 +30,7 @@ from kdkit import (
     losses,
 )
 from kdkit.objective import Loss
+from kdkit.region import Region
 from kdkit.transforms import Chain, Identity
 from kdkit_pose.codecs import Decoder
 
@@ -50,6 +52,8 @@ def odkd(
     senior_binarized: Binarized = "both",
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return Orderly Dual-Teacher Knowledge Distillation: the primary teacher's stage, then the senior's.
 
@@ -61,20 +65,28 @@ def odkd(
         primary_until: the first stage's epochs, or the condition that ends it.
         senior_until: the second stage's.
         alpha: the teacher's share of the loss, in [0, 1]; the ground truth has the rest.
-        threshold: of :class:`Binarize`. Not published; 0.5 keeps a disc of 2.35 cells at sigma 2.
+        threshold: of :class:`Binarize`. Not published; 0.5 keeps a disc of 2.35 cells at sigma 2. Discs of 0.3
+            to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``).
         primary_binarized: which targets are binarized in the first stage. None, since an under-trained
             student learns less from discs.
         senior_binarized: which targets are binarized in the second stage. Both, so that they agree.
         loss: of student and target.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
+        outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
+            stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
+            them.
+        teacher_region: where teachers are learned from. By default at labelled keypoints, as the ground truth
+            is. ``None``, everywhere, for data that keeps unlabelled persons: nothing of these is ``visible``, so
+            by default they would teach nothing.
 
     Raises:
-        ConfigurationError: if a value is out of its range.
+        ConfigurationError: if a value is out of its range, or no output or one twice is named.
 
     Source: arXiv 2104.10414, abstract; the objective is FPD's (arXiv 1811.05419, equation 3).
     """
-    first = _stage("primary", [primary], primary_until, alpha, loss, primary_binarized, threshold, learning_rate)
-    second = _stage("senior", [senior], senior_until, alpha, loss, senior_binarized, threshold, learning_rate)
+    terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
+    first = _stage("primary", [primary], primary_until, primary_binarized, terms)
+    second = _stage("senior", [senior], senior_until, senior_binarized, terms)
     return Curriculum(first, second)
 
 
@@ -90,10 +102,13 @@ def reversed_order(
     senior_binarized: Binarized = "none",
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return ODKD with the senior teacher first; the second stage is again the binarized one. See :func:`odkd`."""
-    first = _stage("senior", [senior], senior_until, alpha, loss, senior_binarized, threshold, learning_rate)
-    second = _stage("primary", [primary], primary_until, alpha, loss, primary_binarized, threshold, learning_rate)
+    terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
+    first = _stage("senior", [senior], senior_until, senior_binarized, terms)
+    second = _stage("primary", [primary], primary_until, primary_binarized, terms)
     return Curriculum(first, second)
 
 
@@ -107,9 +122,12 @@ def joint(
     binarized: Binarized = "none",
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return both teachers at the same time, each with half of ``alpha``: what an order is compared with."""
-    return Curriculum(_stage("joint", [primary, senior], until, alpha, loss, binarized, threshold, learning_rate))
+    terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
+    return Curriculum(_stage("joint", [primary, senior], until, binarized, terms))
 
 
 def primary_only(
@@ -121,9 +139,12 @@ def primary_only(
     binarized: Binarized = "none",
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return ODKD's first stage for the whole length."""
-    return Curriculum(_stage("primary", [primary], until, alpha, loss, binarized, threshold, learning_rate))
+    terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
+    return Curriculum(_stage("primary", [primary], until, binarized, terms))
 
 
 def senior_only(
@@ -135,9 +156,12 @@ def senior_only(
     binarized: Binarized = "both",
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return ODKD's second stage for the whole length."""
-    return Curriculum(_stage("senior", [senior], until, alpha, loss, binarized, threshold, learning_rate))
+    terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
+    return Curriculum(_stage("senior", [senior], until, binarized, terms))
 
 
 def fpd(
@@ -146,12 +170,15 @@ def fpd(
     until: int | Condition = 210,
     alpha: float = 0.5,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
+    teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return Fast Pose Distillation: one teacher, mean squared error, nothing binarized.
 
     Source: Zhang, Zhu and Ye (arXiv 1811.05419), equation 3.
     """
-    return Curriculum(_stage("fpd", [teacher], until, alpha, losses.mse, "none", 0.5, learning_rate))
+    terms = _Terms(alpha, losses.mse, 0.5, learning_rate, outputs, teacher_region)
+    return Curriculum(_stage("fpd", [teacher], until, "none", terms))
 
 
 def supervised(
@@ -161,17 +188,20 @@ def supervised(
     threshold: float = 0.5,
     loss: Loss = losses.mse,
     learning_rate: float | Schedule | None = None,
+    outputs: Sequence[str] = ("heatmap",),
 ) -> Curriculum:
     """Return plain training on the ground truth, without a teacher."""
     truth: Binarized = "truth" if binarized else "none"
-    return Curriculum(_stage("supervised", [], until, 0.0, loss, truth, threshold, learning_rate))
+    terms = _Terms(0.0, loss, threshold, learning_rate, outputs)
+    return Curriculum(_stage("supervised", [], until, truth, terms))
 
 
 def decoder_for(curriculum: Curriculum) -> Decoder:
     """Return how to decode the student that a curriculum ends with.
 
     A student of binarized targets has discs for peaks, whose highest cell says little: it is decoded by the
-    ``centroid`` of the peak's region. Any other is decoded at its ``peak``.
+    ``centroid`` of the peak's region, as :func:`kdkit_pose.codecs.peak_centroids` does it, which was chosen on
+    such students' maps (``benchmarks/decoder_study.py``). Any other is decoded at its ``peak``.
     """
     final = list(curriculum)[-1]
     return "centroid" if any(_binarizes(objective.transform) for objective in final.objectives) else "peak"
@@ -182,32 +212,57 @@ def _binarizes(transform: TargetTransform) -> bool:
     return any(isinstance(step, Binarize) for step in steps)
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """What all stages of a recipe have in common."""
+
+    alpha: float
+    loss: Loss
+    threshold: float
+    learning_rate: float | Schedule | None
+    outputs: Sequence[str]
+    teacher_region: Region | None = "visible"
+
+
 def _stage(
     name: str,
     teachers: Sequence[Teacher],
     until: int | Condition,
-    alpha: float,
-    loss: Loss,
     binarized: Binarized,
-    threshold: float,
-    learning_rate: float | Schedule | None,
+    terms: _Terms,
 ) -> Stage:
+    alpha, loss, outputs = terms.alpha, terms.loss, terms.outputs
     if not 0 <= alpha <= 1:
         raise ConfigurationError(f"alpha is {alpha}, the teacher's share of the loss: it must be in [0, 1]")
     if binarized not in ("none", "truth", "teacher", "both"):
         raise ConfigurationError(f"binarized is '{binarized}', it must be 'none', 'truth', 'teacher' or 'both'")
-    flat, plain = Binarize(threshold), Identity()
+    flat, plain = Binarize(terms.threshold), Identity()
     truth = flat if binarized in ("truth", "both") else plain
     taught = flat if binarized in ("teacher", "both") else plain
-    # alpha 1 leaves the ground truth out, alpha 0 the teachers.
+    if isinstance(outputs, str) or not outputs or len(set(outputs)) < len(outputs):
+        raise ConfigurationError(
+            f"outputs is {outputs!r}, it must be names of the student's heatmaps, each once, as ('heatmap',)"
+        )
     objectives: list[Objective] = []
-    if alpha < 1:
-        objectives.append(Supervise("heatmap", loss, weight=1 - alpha, region="visible", transform=truth))
-    if alpha > 0:
-        share = alpha / len(teachers)
-        objectives += [
-            Distill(teacher, "heatmap", loss, weight=share, region="visible", transform=taught)
-            for teacher in teachers
-        ]
+    for output in outputs:
+        # alpha 1 leaves the ground truth out, alpha 0 the teachers.
+        if alpha < 1:
+            objectives.append(
+                Supervise(output, loss, weight=1 - alpha, region="visible", transform=truth, target="heatmap")
+            )
+        if alpha > 0:
+            share = alpha / len(teachers)
+            objectives += [
+                Distill(
+                    teacher,
+                    output,
+                    loss,
+                    weight=share,
+                    region=terms.teacher_region,
+                    transform=taught,
+                    target="heatmap",
+                )
+                for teacher in teachers
+            ]
     condition = Epochs(until) if isinstance(until, int) else until
-    return Stage(name, objectives, condition, learning_rate=learning_rate)
+    return Stage(name, objectives, condition, learning_rate=terms.learning_rate)

@@ -1,11 +1,16 @@
 """What a person is made of: named keypoints, which mirror each other, how exactly each is labelled."""
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kdkit.errors import ConfigurationError, DataError
+from kdkit_pose.skeleton_category import Sigmas, parse_limbs, parse_sigmas
+from kdkit_pose.skeleton_names import check_flip_pairs, find_flip_pairs, parse_flip_pairs
+
+_LOWER = ("hip", "knee", "ankle", "foot", "heel", "toe")
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Skeleton:
 
     Raises:
         ConfigurationError: An index outside of the skeleton, a repeated name, a sigma that is not positive, a
-            keypoint in two flip pairs.
+            keypoint in two flip pairs, or flip pairs that contradict names of left and right.
 
     >>> COCO.num_keypoints, COCO.keypoints[9]
     (17, 'left_wrist')
@@ -54,6 +59,7 @@ class Skeleton:
         self._check_indices("flip_pairs", [index for pair in self.flip_pairs for index in pair], unique=True)
         self._check_indices("limbs", [index for pair in self.limbs for index in pair], unique=False)
         self._check_indices("upper_body", list(self.upper_body), unique=True)
+        check_flip_pairs(self.keypoints, self.flip_pairs, f"skeleton {self.name!r}")
 
     @property
     def num_keypoints(self) -> int:
@@ -69,33 +75,92 @@ class Skeleton:
         return tuple(order)
 
     @classmethod
-    def from_category(cls, category: Mapping[str, Any], sigmas: Sequence[float] | None = None) -> "Skeleton":
+    def from_category(
+        cls,
+        category: Mapping[str, Any],
+        sigmas: Sigmas | None = None,
+        flip_pairs: Iterable[Sequence[str]] | None = None,
+    ) -> "Skeleton":
         """The skeleton that an entry of a COCO file's ``categories`` describes.
 
-        Flip pairs are found by name (``left_`` and ``right_`` with the same rest); the upper body is all that
-        is not a hip, knee, ankle, foot, heel or toe. COCO files hold no sigmas: without ``sigmas`` every
-        keypoint gets the mean of COCO's, and figures are then comparable only with each other.
+        The keypoints of COCO or CrowdPose, in their order, are :data:`COCO` or :data:`CROWDPOSE` themselves.
+        Of any others the upper body is all that is not a hip, knee, ankle, foot, heel or toe, and limbs are the
+        category's ``skeleton``; those of keypoints that there are not are left out with a warning.
+
+        Args:
+            category: The entry: ``keypoints``, a list of names; maybe ``name``, ``skeleton`` (pairs of numbers,
+                counted from 1), and, which COCO has not, ``sigmas`` and ``flip_pairs`` (pairs of names).
+            sigmas: OKS's constants, one a keypoint, or ``"coco-like"`` for a rough choice: COCO's for keypoints
+                of COCO's names, the mean of COCO's for all others. Figures are then comparable only with each
+                other. By default the category's own.
+            flip_pairs: Which keypoints change places in a mirror, by name. By default the category's own, or
+                else found by name: ``left_eye`` and ``right_eye``, ``l_eye`` and ``r_eye``, ``eyeL`` ...
 
         Raises:
             DataError: The category lists no keypoints.
-            ConfigurationError: What it lists contradicts itself, or ``sigmas`` has another length.
+            ConfigurationError: Nothing says the sigmas or the flip pairs, or what is said contradicts itself.
+
+        >>> face = {"name": "face", "keypoints": ["nose", "left_eye", "right_eye"]}
+        >>> Skeleton.from_category(face, sigmas=[0.026, 0.025, 0.025]).flip_pairs
+        ((1, 2),)
         """
-        names = tuple(category.get("keypoints", ()))
-        if not names:
+        names = tuple(category.get("keypoints") or ())
+        if not names or not all(isinstance(name, str) for name in names):
             raise DataError(
                 f"category {category.get('name')!r} lists no keypoints; is this a keypoints file? "
-                "Give person_keypoints_*.json or add 'keypoints' to the category"
+                "Give person_keypoints_*.json or add 'keypoints', a list of names, to the category"
             )
-        mirrored = ((i, name.replace("left_", "right_", 1)) for i, name in enumerate(names) if "left_" in name)
-        lower = ("hip", "knee", "ankle", "foot", "heel", "toe")
+        name = str(category.get("name", "custom"))
+        owner = f"skeleton {name!r}"
+        known = next((one for one in (COCO, CROWDPOSE) if one.keypoints == names), None)
+        stated = flip_pairs if flip_pairs is not None else category.get("flip_pairs")
+        pairs = find_flip_pairs(names, owner) if stated is None else parse_flip_pairs(stated, names, owner)
+        chosen = sigmas if sigmas is not None else category.get("sigmas", known and known.sigmas)
+        constants = parse_sigmas(chosen, names, dict(zip(COCO.keypoints, COCO.sigmas, strict=True)), owner)
+        if known is not None:
+            return replace(known, sigmas=constants, flip_pairs=pairs)
         return cls(
-            name=str(category.get("name", "custom")),
+            name=name,
             keypoints=names,
-            flip_pairs=tuple((i, names.index(other)) for i, other in mirrored if other in names),
-            limbs=tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton", ())),
-            sigmas=tuple(sigmas) if sigmas is not None else (sum(COCO.sigmas) / 17,) * len(names),
-            upper_body=tuple(i for i, name in enumerate(names) if not any(part in name for part in lower)),
+            flip_pairs=pairs,
+            limbs=parse_limbs(category.get("skeleton") or (), len(names), owner),
+            sigmas=constants,
+            upper_body=tuple(i for i, name in enumerate(names) if not any(p in name.lower() for p in _LOWER)),
         )
+
+    def to_metadata(self) -> dict[str, str]:
+        """The skeleton as a string, for a file's header; :meth:`from_metadata` reads it back, equal to the bit."""
+        return {"skeleton": json.dumps(asdict(self), separators=(",", ":"))}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "Skeleton":
+        """The skeleton that :meth:`to_metadata` described; other keys are passed over.
+
+        Raises:
+            ConfigurationError: The key ``skeleton`` is missing, or what it says cannot be read.
+        """
+        if "skeleton" not in metadata:
+            raise ConfigurationError(
+                f"the metadata names no skeleton: 'skeleton' is missing among {sorted(metadata)}; say which "
+                "keypoints the network was trained for"
+            )
+        try:
+            content = json.loads(metadata["skeleton"])
+            return cls(
+                name=str(content["name"]),
+                keypoints=tuple(content["keypoints"]),
+                flip_pairs=tuple((int(a), int(b)) for a, b in content["flip_pairs"]),
+                limbs=tuple((int(a), int(b)) for a, b in content["limbs"]),
+                sigmas=tuple(float(sigma) for sigma in content["sigmas"]),
+                upper_body=tuple(int(index) for index in content["upper_body"]),
+            )
+        except ConfigurationError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"skeleton metadata cannot be read ({type(error).__name__}: {error}), found "
+                f"{metadata['skeleton'][:60]!r}; say which keypoints the network was trained for"
+            ) from error
 
     def _check_indices(self, field: str, indices: list[int], *, unique: bool) -> None:
         outside = [index for index in indices if not 0 <= index < self.num_keypoints]
@@ -147,5 +212,5 @@ CROWDPOSE = Skeleton(
     sigmas=(0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079),
     upper_body=(0, 1, 2, 3, 4, 5, 12, 13),
 )
-"""CrowdPose's 14 keypoints (arXiv 1812.00324); sigmas as in its evaluation tool."""
+"""CrowdPose's 14 keypoints (arXiv 1812.00324); sigmas as in ``computeOks`` of its tool, crowdposetools."""
 # fmt: on

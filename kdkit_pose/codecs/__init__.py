@@ -6,7 +6,7 @@ so that no two conventions can be mixed. It is a frozen description: equal argum
 >>> import torch
 >>> from kdkit_pose import codecs
 >>> codecs.names()
-('msra', 'dark')
+('msra', 'dark', 'udp')
 >>> codec = codecs.create("dark", input_size=(192, 256), sigma=2.0)
 >>> heatmap, weight = codec.encode([[100.0, 60.0], [20.0, 30.0]], visible=[2, 0])
 >>> heatmap.shape, weight
@@ -36,5 +36,6 @@ from kdkit_pose.codecs.codec import Codec, Decoder
 from kdkit_pose.codecs.dark import DARK
 from kdkit_pose.codecs.factory import create, from_metadata, names
 from kdkit_pose.codecs.msra import MSRA
+from kdkit_pose.codecs.udp import UDP
 
-__all__ = ["DARK", "MSRA", "Codec", "Decoder", "create", "from_metadata", "names", "peak_centroids"]
+__all__ = ["DARK", "MSRA", "UDP", "Codec", "Decoder", "create", "from_metadata", "names", "peak_centroids"]

@@ -66,6 +66,12 @@ class Codec(ABC):
         """Width and height of a heatmap, in its own pixels."""
         return self.input_size[0] // self.stride, self.input_size[1] // self.stride
 
+    @property
+    def cell_size(self) -> tuple[float, float]:
+        """Width and height of a heatmap's pixel, in pixels of the input: the heatmap's point (x, y) is the
+        input's (x * width, y * height)."""
+        return float(self.stride), float(self.stride)
+
     def affine(
         self, center: npt.ArrayLike, scale: npt.ArrayLike, rotation: float = 0.0
     ) -> npt.NDArray[np.float64]:
@@ -117,8 +123,8 @@ class Codec(ABC):
             if self.decoder == "peak":
                 points, scores = self._decode_peaks(heatmap)
             else:
-                points, scores = peak_centroids(heatmap, self._reach)
-        return points * self.stride, scores
+                points, scores = peak_centroids(heatmap, self.sigma)
+        return points * points.new_tensor(self.cell_size), scores
 
     def unflip(self, heatmap: Tensor, skeleton: Skeleton) -> Tensor:
         """Bring back the maps [B, K, h, w] of mirrored images, to be averaged with those of the images.
@@ -138,6 +144,26 @@ class Codec(ABC):
         shift = self.unflip_shift
         return torch.cat([mirrored[..., :shift], mirrored[..., : mirrored.shape[-1] - shift]], dim=-1)
 
+    def differences(self, other: "Codec") -> list[str]:
+        """In what two conventions differ, in words; nothing if they are the same.
+
+        The decoder is no part of the convention: it reads maps, and makes none.
+
+        >>> from kdkit_pose.codecs import DARK, UDP
+        >>> DARK(sigma=3.0).differences(UDP(decoder="centroid"))
+        ['codec: dark and udp', 'sigma: 3.0 and 2.0']
+        """
+        parts = (
+            ("codec", self.name, other.name),
+            ("input_size", self.input_size, other.input_size),
+            ("sigma", float(self.sigma), float(other.sigma)),
+        )
+        return [f"{part}: {mine} and {theirs}" for part, mine, theirs in parts if mine != theirs]
+
+    def same_convention(self, other: "Codec") -> bool:
+        """Whether maps of the one mean to the other what they mean to itself: all but the decoder is equal."""
+        return not self.differences(other)
+
     def to_metadata(self) -> dict[str, str]:
         """The codec as strings, for a file's header; :func:`kdkit_pose.codecs.from_metadata` reads them."""
         return {
@@ -150,8 +176,3 @@ class Codec(ABC):
     @abstractmethod
     def _decode_peaks(self, heatmap: Tensor) -> tuple[Tensor, Tensor]:
         """The codec's own decoding of finite float32 maps: points [B, K, 2] in heatmap px, scores [B, K]."""
-
-    @property
-    def _reach(self) -> int:
-        # A Gaussian binarized at 0.1, the lowest sensible threshold, is 4.3 sigma across.
-        return math.ceil(4.3 * self.sigma)

@@ -6,8 +6,9 @@ from kdkit.errors import ConfigurationError
 from kdkit_pose.codecs.codec import Codec, Decoder
 from kdkit_pose.codecs.dark import DARK
 from kdkit_pose.codecs.msra import MSRA
+from kdkit_pose.codecs.udp import UDP
 
-_CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (MSRA, DARK)}
+_CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (MSRA, DARK, UDP)}
 
 
 def names() -> tuple[str, ...]:

@@ -37,13 +37,32 @@ A loader's view is the epoch:
 >>> batches.sampler.set_epoch(2)
 >>> [batch["view"].tolist() for batch in batches]
 [[2]]
+
+Bodies of one's own come from the file, which needs OKS's constants beside the keypoints' names:
+
+>>> dog = {"id": 4, "name": "dog", "keypoints": ["nose", "left_ear", "right_ear"], "sigmas": [0.02, 0.03, 0.03]}
+>>> read_skeleton({"categories": [dog]}).flip_pairs
+((1, 2),)
+
+Persons without labels, a detector's say, can be kept for teachers alone to teach:
+
+>>> boxes = [{"image_id": 1, "category_id": 1, "bbox": [20, 10, 60, 100], "score": 0.9}]
+>>> found = CocoKeypoints(
+...     {"images": content["images"]}, draw, codec=MSRA(), boxes=boxes, unlabelled="keep", augment=Augment()
+... )
+>>> found[0]["image"].shape, bool(found[0]["visible"].any())
+(torch.Size([3, 256, 192]), False)
+>>> from kdkit_pose import MaskAwareTeacher, models, recipes
+>>> teacher = MaskAwareTeacher("teacher", models.create("hrnet_w8_small"))
+>>> curriculum = recipes.fpd(teacher, alpha=1, teacher_region=None)
 """
 
 from kdkit_pose.data.augment import Augment, Crop, Draw
-from kdkit_pose.data.coco import CocoKeypoints, Sample
+from kdkit_pose.data.coco import CocoKeypoints, Sample, Unlabelled
 from kdkit_pose.data.images import PictureFolder, PictureSource
 from kdkit_pose.data.loading import loader
 from kdkit_pose.data.normalize import MEAN, STD, denormalize, normalize
+from kdkit_pose.data.skeletons import read_skeleton
 from kdkit_pose.data.skipped import Skipped, Tally
 
 __all__ = [
@@ -58,7 +77,9 @@ __all__ = [
     "Sample",
     "Skipped",
     "Tally",
+    "Unlabelled",
     "denormalize",
     "loader",
     "normalize",
+    "read_skeleton",
 ]

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kdkit.errors import DataError
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.data.masks import EncodedMask, encode_mask
 from kdkit_pose.data.people import Array, Person
 from kdkit_pose.data.pictures import Pictures
@@ -40,18 +41,29 @@ def read_json(path: str | Path) -> tuple[Any, str]:
         ) from error
 
 
-def check_coco(content: Any, source: str, skeleton: Skeleton) -> None:
+def check_layout(content: Any, source: str, keys: Sequence[str]) -> None:
+    """Raise unless ``content`` is a mapping with lists under ``keys``, as COCO's files are.
+
+    Raises:
+        DataError: It is not.
+    """
+    found = content if isinstance(content, Mapping) else {}
+    missing = [key for key in keys if not isinstance(found.get(key), list)]
+    if missing:
+        what = f"the keys {sorted(map(str, found))[:8]}" if found else f"a {type(content).__name__}"
+        raise DataError(f"{source}: not a COCO annotation file: expected lists under {missing}, found {what}")
+
+
+def check_coco(content: Any, source: str, skeleton: Skeleton, *, annotated: bool = True) -> None:
     """Raise unless ``content`` is laid out like a COCO keypoint file for ``skeleton``.
+
+    One that is not to be ``annotated`` needs ``images`` only, as COCO's image_info files have them.
 
     Raises:
         DataError: A part is missing, or the file's keypoints are others than the skeleton's.
     """
-    found = content if isinstance(content, Mapping) else {}
-    missing = [key for key in ("images", "annotations", "categories") if not isinstance(found.get(key), list)]
-    if missing:
-        what = f"the keys {sorted(map(str, found))[:8]}" if found else f"a {type(content).__name__}"
-        raise DataError(f"{source}: not a COCO annotation file: expected lists under {missing}, found {what}")
-    for category in found["categories"]:
+    check_layout(content, source, ("images", "annotations", "categories") if annotated else ("images",))
+    for category in content.get("categories") or ():
         names = category.get("keypoints") if isinstance(category, Mapping) else None
         if not names:
             continue
@@ -61,8 +73,8 @@ def check_coco(content: Any, source: str, skeleton: Skeleton) -> None:
             raise DataError(
                 f"{source}: category {category.get('name')!r} has {len(names)} keypoints "
                 f"({', '.join(names[:3])}, ...), the skeleton {skeleton.name!r} has {skeleton.num_keypoints} "
-                f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, for instance "
-                "Skeleton.from_category(category)"
+                f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, as "
+                "kdkit_pose.data.read_skeleton(file) or Skeleton.from_category(category) finds it"
             )
 
 
@@ -74,28 +86,32 @@ def parse_persons(
     report: Skipped,
     *,
     masks: bool,
+    keep_unlabelled: bool = False,
 ) -> list[Person]:
     """The persons of a COCO keypoint file that the reference protocol trains on and scores.
 
-    Those with ``iscrowd`` 0, an area above 0, a box that is not empty once clipped to the picture, at least
-    one labelled keypoint inside of the picture, and a usable picture. Occluded keypoints (v = 1) count as
-    labelled.
+    Those of :func:`person_categories` with ``iscrowd`` 0, an area above 0 (where one is given), a box that is not
+    empty once clipped to the picture, at least one labelled keypoint inside of the picture, and a usable picture.
+    Occluded keypoints (v = 1) count as labelled. With ``keep_unlabelled`` no keypoint need be labelled, nor any
+    be listed.
 
     Raises:
         DataError: An annotation is malformed; it is named.
     """
-    bodies = {c.get("id") for c in content["categories"] if isinstance(c, Mapping) and c.get("keypoints")}
+    bodies = person_categories(content, source)
     persons: list[Person] = []
     seen: set[int] = set()
     for position, annotation in enumerate(content["annotations"]):
         if not isinstance(annotation, Mapping):
             raise DataError(f"{source}: annotation number {position} is a {type(annotation).__name__}, no object")
         name = f"{source}: annotation {annotation.get('id', f'number {position}')}"
-        if bodies and "category_id" in annotation and annotation["category_id"] not in bodies:
+        if "category_id" in annotation and annotation["category_id"] not in bodies:
             report.left_out.add("annotation of another category", f"annotation {annotation.get('id')}")
             continue
         try:
-            person = _parse(annotation, skeleton.num_keypoints, pictures, report, masks=masks)
+            person = _parse(
+                annotation, skeleton.num_keypoints, pictures, report, masks=masks, keep=keep_unlabelled
+            )
             if annotation["id"] in seen:
                 raise DataError("another annotation has the same id")
         except DataError as error:
@@ -107,16 +123,24 @@ def parse_persons(
 
 
 def _parse(
-    annotation: Mapping[str, Any], num_keypoints: int, pictures: Pictures, report: Skipped, *, masks: bool
+    annotation: Mapping[str, Any],
+    num_keypoints: int,
+    pictures: Pictures,
+    report: Skipped,
+    *,
+    masks: bool,
+    keep: bool,
 ) -> Person | None:
-    _require(annotation, num_keypoints)
+    _require(annotation, ("id", "image_id", "bbox") if keep else ("id", "image_id", "bbox", "keypoints"))
     name = f"annotation {annotation['id']}"
     if annotation.get("iscrowd", 0):
         report.left_out.add("crowd region", name)
         return None
-    joints = _numbers(annotation["keypoints"], "keypoints", num_keypoints * 3).reshape(-1, 3)
+    listed = annotation.get("keypoints")
+    none = keep and not listed
+    joints = _numbers([0] * num_keypoints * 3 if none else listed, "keypoints", num_keypoints * 3).reshape(-1, 3)
     box = _numbers(annotation["bbox"], "bbox", 4)
-    if not (joints[:, 2] > 0).any():
+    if not keep and not (joints[:, 2] > 0).any():
         report.left_out.add("person without a labelled keypoint", name)
         return None
     if _numbers([annotation.get("area", box[2] * box[3])], "area", 1)[0] <= 0:
@@ -135,14 +159,14 @@ def _parse(
     if outside.any():
         report.noted.add("keypoint outside of its picture, taken as unlabelled", name, int(outside.sum()))
     labelled = (visibility > 0) & ~outside
-    if not labelled.any():
+    if not keep and not labelled.any():
         report.left_out.add("person with all labelled keypoints outside of the picture", name)
         return None
+    if not labelled.any():
+        report.noted.add("person without a labelled keypoint, for teachers alone to teach", name)
     mask: EncodedMask | None = None
     if masks:
         mask = encode_mask(annotation.get("segmentation"), width, height)
-        if mask is None:
-            report.noted.add("person without a segmentation, given a mask of ones", name)
     return Person(
         id=annotation["id"],
         image_id=annotation["image_id"],
@@ -153,8 +177,8 @@ def _parse(
     )
 
 
-def _require(annotation: Mapping[str, Any], num_keypoints: int) -> None:
-    missing = [key for key in ("id", "image_id", "bbox", "keypoints") if key not in annotation]
+def _require(annotation: Mapping[str, Any], keys: Sequence[str]) -> None:
+    missing = [key for key in keys if key not in annotation]
     if missing:
         raise DataError(f"lacks {missing}; expected a COCO keypoint annotation")
     for key in ("id", "image_id"):

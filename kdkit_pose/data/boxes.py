@@ -1,6 +1,6 @@
 """Boxes that a person detector found, in COCO's result format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +8,35 @@ import numpy as np
 
 from kdkit.errors import DataError
 from kdkit_pose.data.annotations import read_json
+from kdkit_pose.data.categories import PERSON_CATEGORY
 from kdkit_pose.data.people import Person
 from kdkit_pose.data.pictures import Pictures
 from kdkit_pose.data.skipped import Skipped
 
-PERSON_CATEGORY = 1
-"""COCO's category id of persons."""
-
 
 def parse_boxes(
-    boxes: str | Path | Sequence[Mapping[str, Any]], pictures: Pictures, report: Skipped
+    boxes: str | Path | Sequence[Mapping[str, Any]],
+    pictures: Pictures,
+    report: Skipped,
+    *,
+    categories: Mapping[int, str] | None = None,
+    threshold: float = 0.0,
 ) -> list[Person]:
     """The persons that a detector found, without keypoints; a person's id is the place in the list.
 
-    Each detection has ``image_id``, ``category_id`` 1, ``bbox`` (left, top, width, height in pixels of the
-    picture) and ``score``. As in the reference, boxes are not clipped to the picture.
+    Each detection has ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in pixels of the picture)
+    and ``score``. As in the reference, boxes are not clipped to the picture, and those whose score is below
+    ``threshold`` are left out (its ``IMAGE_THRE``).
+
+    Args:
+        boxes: The file, or its content.
+        pictures: Those that the annotations list; boxes of others are left out.
+        report: Counts what is left out.
+        categories: The names of the persons' categories by id; by default COCO's, 1.
+        threshold: The least score.
 
     Raises:
-        DataError: The file or a detection is malformed; the place is named.
+        DataError: The file or a detection is malformed, its place is named; or no detection is left, and why.
     """
     source = str(boxes) if isinstance(boxes, str | Path) else "boxes"
     rows = read_json(boxes)[0] if isinstance(boxes, str | Path) else boxes
@@ -33,22 +44,55 @@ def parse_boxes(
         raise DataError(
             f"{source}: expected a list of detections in COCO's result format, found a {type(rows).__name__}"
         )
+    categories = categories or {PERSON_CATEGORY: "person"}
     persons = []
     for place, row in enumerate(rows):
         box, score = _check(row, f"{source}: detection number {place}")
         name = f"detection {place}"
-        if row["category_id"] != PERSON_CATEGORY:
+        if row["category_id"] not in categories:
             report.left_out.add("detection of another category", name)
+        elif score < threshold:
+            report.left_out.add(f"score below {threshold:g}", name)
         elif box[2] <= 0 or box[3] <= 0:
             report.left_out.add("empty box", name)
         elif pictures.usable(row["image_id"], name, report) is not None:
             none = np.zeros((0, 2))
             persons.append(Person(place, row["image_id"], box, none, np.zeros(0, dtype=np.bool_), box_score=score))
+    if not persons:
+        raise DataError(f"{source}: no usable person: {_why_nobody(rows, pictures, categories, report)}")
     found = {person.image_id for person in persons}
     for image_id in pictures.entries:
         if image_id not in found:
             report.noted.add("picture without a usable box", f"picture {image_id}")
     return persons
+
+
+def _why_nobody(
+    rows: Sequence[Mapping[str, Any]], pictures: Pictures, categories: Mapping[int, str], report: Skipped
+) -> str:
+    """What all detections have in common that leaves none."""
+    if not rows:
+        return "the list of detections is empty; is it the detector's whole output?"
+    of_persons = [row for row in rows if row["category_id"] in categories]
+    if not of_persons:
+        persons = ", ".join(f"{key} ({name})" for key, name in categories.items())
+        return (
+            f"its {len(rows)} detections are of the categories {_first({row['category_id'] for row in rows})}, "
+            f"none of the persons' category {persons}; give its boxes of persons that category_id"
+        )
+    if not any(row["image_id"] in pictures.entries for row in of_persons):
+        return (
+            f"its {len(of_persons)} detections of persons are all of pictures that the annotations do not list: "
+            f"of {_first({row['image_id'] for row in of_persons})}, where the annotations list "
+            f"{_first(pictures.entries)}; is it the file of another split?"
+        )
+    return f"{len(rows)} detections\n{report}"
+
+
+def _first(values: Collection[Any]) -> str:
+    """The first few of some values, in order."""
+    some = sorted(values, key=str)[:5]
+    return f"{some}" if len(some) == len(values) else f"{some} and {len(values) - len(some)} more"
 
 
 def _check(row: Any, name: str) -> tuple[np.ndarray[Any, np.dtype[np.float64]], float]:

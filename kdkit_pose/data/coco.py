@@ -3,9 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,15 +16,21 @@ from kdkit_pose.codecs import Codec
 from kdkit_pose.data.annotations import check_coco, parse_persons, read_json
 from kdkit_pose.data.augment import Augment, Crop
 from kdkit_pose.data.boxes import parse_boxes
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.data.images import Picture, PictureFolder, PictureSource, read_picture
-from kdkit_pose.data.normalize import normalize
+from kdkit_pose.data.mask_filling import fill_masks, masks_for
+from kdkit_pose.data.mask_source import MasksUsed
+from kdkit_pose.data.normalize import network_input
 from kdkit_pose.data.people import Array, People
 from kdkit_pose.data.pictures import Pictures
+from kdkit_pose.data.predicted_masks import PredictedMasks
 from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.geometry import apply_affine, compose_affine
 from kdkit_pose.skeleton import COCO, Skeleton
 
 Sample = dict[str, Tensor]
+Unlabelled = Literal["leave out", "keep"]
+"""What becomes of persons without a labelled keypoint."""
 
 
 class CocoKeypoints(Dataset[Sample]):
@@ -40,11 +45,20 @@ class CocoKeypoints(Dataset[Sample]):
         seed: What the variations derive from, together with a person's id and the view.
         boxes: A detector's boxes, a file or its content in COCO's result format, to be evaluated instead of
             the ground truth's. Samples then have neither ``mask``, ``heatmap``, ``visible`` nor
-            ``keypoints``.
+            ``keypoints``, unless ``unlabelled`` persons are kept. Of ``annotations`` only ``images`` are needed.
         verify: Whether to look at each picture file now. Bad ones are left out and counted; otherwise they
             raise when they are read.
-        masks: Whether samples have a ``mask``; by default they do, except with ``boxes``.
+        masks: Whether samples have a ``mask``; by default they do, except with ``boxes`` that have no
+            ``predicted_masks``.
         cache_images: Whether to keep decoded pictures in memory, in each worker: for small sets.
+        predicted_masks: What :func:`kdkit_pose.masks.predict_masks` made for these annotations, or for these
+            ``boxes``, or its file: the masks of persons without a segmentation. Annotated masks stay.
+        unlabelled: Whether to ``"leave out"`` persons without a labelled keypoint, as the protocol does, or to
+            ``"keep"`` them, for teachers alone to teach: annotations with no keypoints or only zeros, and
+            ``boxes``, which may then be augmented. Their ``heatmap``, ``visible`` and ``keypoints`` are 0, so no
+            ground truth is learned from them; a teacher's term must not be weighted by ``visible`` (see the
+            recipes' ``teacher_region``).
+        box_threshold: The least score of a detector's box.
 
     A sample is a dict of tensors:
 
@@ -69,11 +83,13 @@ class CocoKeypoints(Dataset[Sample]):
         skipped: What was left out, and why.
         image_ids: The pictures to be scored: all of the file's, but for those that were needed and cannot be
             read.
+        masks_predicted: Which predictor's masks were taken, and for how many persons; None for none.
 
     Raises:
         DataError: The annotations are no COCO keypoint file for the skeleton, an annotation is malformed, a
             picture's name leads out of the folder, or no usable person is left.
-        ConfigurationError: ``boxes`` together with ``augment`` or ``masks``.
+        ConfigurationError: ``boxes`` together with ``augment``, or with ``masks`` that were not predicted, unless
+            ``unlabelled`` persons are kept; ``predicted_masks`` without masks.
     """
 
     def __init__(
@@ -89,30 +105,49 @@ class CocoKeypoints(Dataset[Sample]):
         verify: bool = True,
         masks: bool | None = None,
         cache_images: bool = False,
+        predicted_masks: str | Path | PredictedMasks | None = None,
+        unlabelled: Unlabelled = "leave out",
+        box_threshold: float = 0.0,
     ) -> None:
-        if boxes is not None and (augment is not None or masks):
+        if unlabelled not in get_args(Unlabelled):
+            raise ConfigurationError(f"unlabelled must be one of {get_args(Unlabelled)}, found {unlabelled!r}")
+        keep = unlabelled == "keep"
+        if boxes is not None and not keep and (augment is not None or (masks and predicted_masks is None)):
             raise ConfigurationError(
-                f"detector boxes have no keypoints and no masks, so {'masks' if masks else 'augment'} "
-                "cannot be used with them; leave it out, or leave out boxes to use the ground truth's"
+                "detector boxes have no keypoints and no masks, so "
+                f"{'augment' if augment is not None else 'masks, unless predicted,'} "
+                "cannot be used with them; leave it out, or leave out boxes to use the ground truth's, or give "
+                "unlabelled='keep' to train on them by teachers alone"
             )
+        if predicted_masks is not None and masks is False:
+            raise ConfigurationError("predicted_masks are of no use with masks=False: leave out one of the two")
         self.codec, self.augment, self.skeleton, self.seed = codec, augment, skeleton, seed
-        self.has_targets = boxes is None
-        self.has_masks = boxes is None if masks is None else masks
+        self.has_targets = boxes is None or keep
+        self.has_masks = boxes is None or predicted_masks is not None if masks is None else masks
         self.skipped = Skipped()
         self._source: Path | Mapping[str, Any]
         self._source = annotations if isinstance(annotations, Mapping) else Path(annotations)
         self._images = images if callable(images) else PictureFolder(Path(images))
         content, self._digest = self._read_annotations()
         name = "annotations" if isinstance(annotations, Mapping) else str(annotations)
-        check_coco(content, name, skeleton)
+        check_coco(content, name, skeleton, annotated=boxes is None)
         pictures = Pictures(content, name, self._images, verify=verify)
-        persons = (
-            parse_persons(content, name, skeleton, pictures, self.skipped, masks=self.has_masks)
-            if boxes is None
-            else parse_boxes(boxes, pictures, self.skipped)
-        )
+        self._detected = boxes is not None
+        if boxes is None:
+            persons = parse_persons(
+                *(content, name, skeleton, pictures, self.skipped), masks=self.has_masks, keep_unlabelled=keep
+            )
+        else:
+            categories = person_categories(content, name)
+            persons = parse_boxes(boxes, pictures, self.skipped, categories=categories, threshold=box_threshold)
+        self.masks_predicted: MasksUsed | None = None
+        if self.has_masks:
+            predicted = None if predicted_masks is None else masks_for(predicted_masks, annotations, boxes)
+            persons, self.masks_predicted = fill_masks(persons, predicted, pictures.entries, self.skipped)
         if not persons:
             raise DataError(f"{name}: no usable person\n{self.skipped}")
+        if boxes is not None and keep:
+            persons = [person.unlabelled(skeleton.num_keypoints) for person in persons]
         width, height = codec.input_size
         self._people = People.pack(persons, aspect=width / height)
         self.image_ids = tuple(sorted(pictures.entries.keys() - pictures.unusable))
@@ -123,6 +158,16 @@ class CocoKeypoints(Dataset[Sample]):
     def annotation_ids(self) -> tuple[int, ...]:
         """The annotations' ids in the order of the samples; with ``boxes``, places in their list."""
         return tuple(self._people.ids.tolist())
+
+    @property
+    def own_masks(self) -> tuple[bool, ...]:
+        """For each sample, whether its mask is the person's, annotated or predicted, and not a mask of ones."""
+        return tuple((self._people.masks.windows[:, 2] > 0).tolist())
+
+    def matrix(self, row: int, view: int = 0) -> Array:
+        """The map [2, 3] from the picture's pixels to those of a sample's input, mirrored where the sample is."""
+        entry = self._entries[int(self._people.image_ids[row])]
+        return self._matrix(self._crop(row, view), entry["width"])
 
     def coco_dict(self) -> Mapping[str, Any]:
         """The annotations just as they were given, for pycocotools; read again, not kept in memory.
@@ -172,7 +217,7 @@ class CocoKeypoints(Dataset[Sample]):
         return sample
 
     def __repr__(self) -> str:
-        boxes = "ground-truth" if self.has_targets else "detector"
+        boxes = "detector" if self._detected else "ground-truth"
         return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self._entries)} pictures, codec={self.codec})"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -204,8 +249,7 @@ class CocoKeypoints(Dataset[Sample]):
             picture = read_picture(self._images, entry)
             if self._cache is not None:
                 self._cache[entry["id"]] = picture
-        warped = cv2.warpAffine(picture, matrix, self.codec.input_size, flags=cv2.INTER_LINEAR)
-        return normalize(np.asarray(warped, dtype=np.uint8))
+        return network_input(picture, matrix, self.codec.input_size)
 
     def _targets(self, row: int, matrix: Array, *, flip: bool) -> Sample:
         keypoints, labelled = apply_affine(matrix, self._people.keypoints[row]), self._people.labelled[row]

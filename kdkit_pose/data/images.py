@@ -72,7 +72,7 @@ class PictureFolder:
         found = find_problem(io.BytesIO(content), entry["width"], entry["height"])
         if found is not None:
             raise DataError(f"{path}: {found}")
-        return _decode(content, path)
+        return decode_picture(content, path)
 
 
 def read_picture(source: PictureSource, entry: Mapping[str, Any]) -> Picture:
@@ -90,8 +90,13 @@ def read_picture(source: PictureSource, entry: Mapping[str, Any]) -> Picture:
     return picture
 
 
-def _decode(content: bytes, path: Path) -> Picture:
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+def decode_picture(content: bytes, path: Path, *, upright: bool = False) -> Picture:
+    """The picture RGB uint8 [H, W, 3] that the bytes of ``path`` hold: as stored, or as EXIF turns it ``upright``.
+
+    Raises:
+        DataError: The bytes are no picture, or a damaged one.
+    """
+    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         # From memory, since imread fills what a damaged file lacks with grey where imdecode refuses it.
         picture = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)

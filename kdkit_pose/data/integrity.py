@@ -20,8 +20,9 @@ class Problem:
         return f"{self.reason}: {self.detail}"
 
 
-def find_problem(file: BinaryIO, width: int, height: int) -> Problem | None:
-    """What is wrong with the file of a picture of ``width`` by ``height`` pixels; None if nothing is found.
+def find_problem(file: BinaryIO, width: int | None = None, height: int | None = None) -> Problem | None:
+    """What is wrong with the file of a picture of ``width`` by ``height`` pixels, or of any size; None if nothing
+    is found.
 
     Reads a JPEG's header up to its pixels and looks for its end marker in the last 64 KiB; of a PNG, the
     first and last chunk. Decoders fill what a truncated file lacks with grey, so it has to be noticed here.
@@ -36,7 +37,7 @@ def find_problem(file: BinaryIO, width: int, height: int) -> Problem | None:
         size, whole = _inspect_png(file, start)
     else:
         return None
-    if size is not None and size != (width, height):
+    if size is not None and width is not None and size != (width, height):
         return Problem(
             "picture of another size",
             f"the annotations say {width}x{height}, the file holds {size[0]}x{size[1]} pixels as stored",

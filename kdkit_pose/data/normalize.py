@@ -24,6 +24,19 @@ def normalize(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return result
 
 
+def network_input(
+    picture: npt.NDArray[np.uint8], matrix: npt.ArrayLike, size: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """What a network sees of a picture: float32 [3, h, w], normalized, for ``size`` (w, h).
+
+    ``picture`` is RGB uint8 [H, W, 3], ``matrix`` [2, 3] the map from its pixels to those of the input, which is
+    black beyond the picture's edges.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
+    return normalize(np.asarray(warped, dtype=np.uint8))
+
+
 def denormalize(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """The inverse of `normalize`, to show a network's input: float32 [3, H, W] to RGB uint8 [H, W, 3]."""
     values = image.transpose(1, 2, 0) * np.array(STD, dtype=np.float32) + np.array(MEAN, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,12 @@ class Person:
     labelled: npt.NDArray[np.bool_]
     mask: EncodedMask | None = None
     box_score: float = 1.0
+
+    def unlabelled(self, num_keypoints: int) -> "Person":
+        """The same person with so many keypoints, none of them labelled."""
+        return replace(
+            self, keypoints=np.zeros((num_keypoints, 2)), labelled=np.zeros(num_keypoints, dtype=np.bool_)
+        )
 
 
 @dataclass(frozen=True)

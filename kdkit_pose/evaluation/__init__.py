@@ -37,7 +37,7 @@ Where it errs, keypoint by keypoint, and whether another network is better by mo
 
 >>> results = evaluate.results(Oracle())
 >>> errors = keypoint_errors(truth, results)
->>> errors.found, errors.keypoints[0].keypoint, errors.keypoints[0].median < 0.1
+>>> errors.matched, errors.keypoints[0].keypoint, errors.keypoints[0].median < 0.1
 (1, 'nose', True)
 >>> two = {**truth, "images": [{"id": 7}, {"id": 8}]}
 >>> print(compare(two, results, results))
@@ -46,6 +46,7 @@ AP difference +0.000, 95% interval +0.000 to +0.000 (2000 paired resamples of 2 
 
 from kdkit_pose.evaluation.annotations import load_annotations
 from kdkit_pose.evaluation.bootstrap import Comparison, compare
+from kdkit_pose.evaluation.crowd_index import CrowdLevels, crowd_levels
 from kdkit_pose.evaluation.evaluator import Evaluator
 from kdkit_pose.evaluation.keypoint_error import KeypointError, KeypointErrors, keypoint_errors
 from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
@@ -58,12 +59,14 @@ from kdkit_pose.evaluation.results import read_results, write_results
 __all__ = [
     "Boxes",
     "Comparison",
+    "CrowdLevels",
     "Evaluator",
     "KeypointError",
     "KeypointErrors",
     "Metrics",
     "coco_metrics",
     "compare",
+    "crowd_levels",
     "evaluating",
     "keypoint_errors",
     "load_annotations",

@@ -10,10 +10,14 @@ from typing import Any, TypeAlias
 from pycocotools.coco import COCO as CocoDataset
 
 from kdkit.errors import DataError
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.skeleton import Skeleton
 
 Annotations: TypeAlias = str | Path | Mapping[str, Any] | CocoDataset
-_NEEDED = ("id", "image_id", "category_id", "keypoints", "bbox", "area")
+_NEEDED = ("id", "image_id", "category_id", "keypoints", "bbox")
+
+BOX_SHARE = 0.53
+"""The share of its box that a person's area is taken to be where none is given: crowdposetools'."""
 
 
 def read_json(path: str | Path, what: str) -> Any:
@@ -35,6 +39,9 @@ def read_json(path: str | Path, what: str) -> Any:
 def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDataset:
     """COCO keypoint ground truth from a file, its content, or a loaded data set, which is left as it is.
 
+    Only annotations of persons are taken over. One without ``area``, as CrowdPose's, gets 0.53 of its box's, and
+    ``area_from_box`` set to true.
+
     Raises:
         DataError: It cannot be read, or is not keypoint ground truth of the skeleton.
     """
@@ -50,13 +57,17 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
                 f"{source}: no list of {field!r}; expected COCO keypoint ground truth, like "
                 "person_keypoints_val2017.json"
             )
+    persons = person_categories(content, source)
+    copies = []
     for annotation in content["annotations"]:
-        _check(annotation, source, skeleton)
-    # The evaluation writes into the annotations: copies spare the caller's.
-    copies = [
-        {"num_keypoints": sum(v > 0 for v in annotation["keypoints"][2::3]), **annotation}
-        for annotation in content["annotations"]
-    ]
+        if annotation.get("category_id") in persons or "category_id" not in annotation:
+            _check(annotation, source, skeleton)
+            # The evaluation writes into the annotations: copies spare the caller's.
+            copies.append({"num_keypoints": sum(v > 0 for v in annotation["keypoints"][2::3]), **annotation})
+    for annotation in copies:
+        if "area" not in annotation:
+            annotation["area"] = annotation["bbox"][2] * annotation["bbox"][3] * BOX_SHARE
+            annotation["area_from_box"] = True
     return indexed({**content, "annotations": copies})
 
 

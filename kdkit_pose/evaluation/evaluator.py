@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from pycocotools.coco import COCO as CocoDataset
 from torch import nn
 
+from kdkit.errors import DataError
 from kdkit_pose.codecs import Codec
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
+from kdkit_pose.evaluation.convention import require_convention
 from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
 from kdkit_pose.evaluation.nms import oks_nms
 from kdkit_pose.evaluation.predict import Result, predict
@@ -28,7 +32,8 @@ class Evaluator:
         device: Where to run; by default where the network is.
 
     Raises:
-        DataError: The annotations cannot be used.
+        DataError: The annotations cannot be used, or have several categories with keypoints.
+        ConfigurationError: The loader's crops are another codec's; only the decoder may differ.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class Evaluator:
         prefix: str = "val/",
         device: torch.device | str | None = None,
     ) -> None:
+        require_convention(loader, codec)
         self._loader = loader
         self._annotations = load_annotations(annotations, skeleton)
+        self._category_id = _one_category(self._annotations)
         self._codec = codec
         self._skeleton = skeleton
         self._flip = flip
@@ -64,7 +71,13 @@ class Evaluator:
     def results(self, module: nn.Module) -> list[Result]:
         """The COCO results of ``module`` without near duplicates: what is scored and can be written."""
         found = predict(
-            module, self._loader, self._codec, skeleton=self._skeleton, flip=self._flip, device=self._device
+            module,
+            self._loader,
+            self._codec,
+            skeleton=self._skeleton,
+            flip=self._flip,
+            device=self._device,
+            category_id=self._category_id,
         )
         return oks_nms(found, self._skeleton.sigmas)
 
@@ -77,3 +90,14 @@ class Evaluator:
             f"Evaluator({len(self._annotations.imgs)} images, {self._codec!r}, "
             f"skeleton={self._skeleton.name!r}, flip={self._flip}, boxes={self._boxes!r})"
         )
+
+
+def _one_category(truth: CocoDataset) -> int:
+    """The id of the persons' category."""
+    persons = person_categories(truth.dataset, "the ground truth")
+    if len(persons) > 1:
+        raise DataError(
+            f"the ground truth has {len(persons)} categories with keypoints ({', '.join(persons.values())}), and "
+            "a network that finds keypoints does not tell them apart: leave one, or give all the same category_id"
+        )
+    return next(iter(persons))

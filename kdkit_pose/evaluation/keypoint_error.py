@@ -1,5 +1,6 @@
-"""How far off each keypoint is, where a network found the person."""
+"""How far off each keypoint is."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
-from kdkit_pose.evaluation.metrics import evaluate_results
+from kdkit_pose.evaluation.results import check_results, read_results
 from kdkit_pose.skeleton import COCO, Skeleton
 
 Array = npt.NDArray[np.float64]
@@ -17,11 +18,11 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class KeypointError:
-    """The error of one keypoint over the persons that were found.
+    """The error of one keypoint over the persons that have a result.
 
     Attributes:
         keypoint: Its name.
-        labelled: In how many of the persons found it is labelled.
+        labelled: In how many of these it is labelled.
         median: Median distance from its label, in pixels of the picture; None if it is never labelled.
         mean: Mean distance, in pixels of the picture.
         similarity: Mean of its part in the OKS, exp(-distance^2 / (2 * area * (2 * sigma)^2)), in 0..1: the
@@ -41,12 +42,12 @@ class KeypointErrors:
 
     Attributes:
         keypoints: One a keypoint, in the skeleton's order.
-        found: Persons that a result was matched with.
-        persons: Persons that there were to be found.
+        matched: Persons that a result was matched with.
+        persons: Persons that there were: with a labelled keypoint, and no crowds.
     """
 
     keypoints: tuple[KeypointError, ...]
-    found: int
+    matched: int
     persons: int
 
 
@@ -56,10 +57,10 @@ def keypoint_errors(
     *,
     skeleton: Skeleton = COCO,
 ) -> KeypointErrors:
-    """The error of each keypoint, over the persons that COCOeval matches with a result at OKS 0.50.
+    """The error of each keypoint, over the persons that have a result.
 
-    A person whom the results miss has no error, so the share found belongs to the figures: a network that
-    finds only the easy ones errs little.
+    In each picture the result and the person of the highest OKS are a pair, then the next, until one of the
+    two runs out; however low the OKS, so that a bad network's errors show too. The results' scores play no part.
 
     Args:
         annotations: The ground truth.
@@ -69,40 +70,54 @@ def keypoint_errors(
     Raises:
         DataError: A file cannot be read, or results do not fit the ground truth.
     """
-    evaluation = evaluate_results(load_annotations(annotations, skeleton), results, skeleton)
-    truths, found = evaluation.cocoGt.anns, evaluation.cocoDt.anns
-    distances: list[Array] = []
-    similarities: list[Array] = []
-    persons = 0
-    for judged in evaluation.evalImgs[: len(evaluation.params.imgIds)]:  # persons of any size
-        if judged is None:
-            continue
-        persons += int(np.count_nonzero(np.asarray(judged["gtIgnore"]) == 0))
-        matches = zip(judged["dtIds"], judged["dtMatches"][0], judged["dtIgnore"][0], strict=True)
-        for result_id, truth_id, ignored in matches:
-            if truth_id and not ignored:
-                distance, similarity = _errors(truths[int(truth_id)], found[result_id], skeleton)
-                distances.append(distance)
-                similarities.append(similarity)
-    table = np.array(distances).reshape(len(distances), skeleton.num_keypoints)
-    likeness = np.array(similarities).reshape(table.shape)
-    return KeypointErrors(
-        tuple(
-            _summarise(name, table[:, index], likeness[:, index]) for index, name in enumerate(skeleton.keypoints)
-        ),
-        found=len(distances),
-        persons=persons,
+    truth = load_annotations(annotations, skeleton)
+    if isinstance(results, str | Path):
+        source = f"results file {results}"
+        results = read_results(results)
+    else:
+        source = "the results given"
+    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
+    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for result in results:
+        found[result["image_id"]].append(result)
+    pairs, persons = [], 0
+    for image_id, annotated in truth.imgToAnns.items():
+        there = [one for one in annotated if not one.get("iscrowd") and any(v > 0 for v in one["keypoints"][2::3])]
+        persons += len(there)
+        pairs += _pairs(there, found[image_id], skeleton)
+    distances = np.array([distance for distance, _ in pairs]).reshape(len(pairs), skeleton.num_keypoints)
+    similarities = np.array([similarity for _, similarity in pairs]).reshape(distances.shape)
+    errors = (
+        _summarise(name, distances[:, index], similarities[:, index])
+        for index, name in enumerate(skeleton.keypoints)
     )
+    return KeypointErrors(tuple(errors), matched=len(pairs), persons=persons)
 
 
-def _errors(truth: Mapping[str, Any], result: Mapping[str, Any], skeleton: Skeleton) -> tuple[Array, Array]:
+def _pairs(
+    persons: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], skeleton: Skeleton
+) -> list[tuple[Array, Array]]:
+    """One picture's errors: distance and OKS term [K] of each person that has a result."""
+    if not persons or not results:
+        return []
+    errors = [[_errors(person, result, skeleton) for result in results] for person in persons]
+    oks = np.array([[np.nanmean(similarity) for _, similarity in row] for row in errors])
+    pairs = []
+    for _ in range(min(oks.shape)):
+        person, result = np.unravel_index(int(oks.argmax()), oks.shape)
+        pairs.append(errors[person][result])
+        oks[person, :] = oks[:, result] = -1.0
+    return pairs
+
+
+def _errors(person: Mapping[str, Any], result: Mapping[str, Any], skeleton: Skeleton) -> tuple[Array, Array]:
     """Distance [K] in pixels of the picture and its OKS term [K]; NaN where the keypoint is not labelled."""
-    expected = np.asarray(truth["keypoints"], dtype=np.float64).reshape(-1, 3)
+    expected = np.asarray(person["keypoints"], dtype=np.float64).reshape(-1, 3)
     placed = np.asarray(result["keypoints"], dtype=np.float64).reshape(-1, 3)
     distance = np.hypot(*(placed[:, :2] - expected[:, :2]).T)
     distance = np.where(expected[:, 2] > 0, distance, np.nan)
     variance = (2 * np.asarray(skeleton.sigmas)) ** 2
-    return distance, np.exp(-(distance**2) / (2 * variance * (truth["area"] + np.spacing(1))))
+    return distance, np.exp(-(distance**2) / (2 * variance * (person["area"] + np.spacing(1))))
 
 
 def _summarise(name: str, distance: Array, similarity: Array) -> KeypointError:

@@ -2,16 +2,20 @@
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from pycocotools.coco import COCO as CocoDataset
 from pycocotools.cocoeval import COCOeval
 
 from kdkit.errors import ConfigurationError
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.evaluation.annotations import Annotations, indexed, load_annotations
+from kdkit_pose.evaluation.crowd_index import crowd_levels
+from kdkit_pose.evaluation.precision import Detections, average_precision
 from kdkit_pose.evaluation.results import check_results, read_results
 from kdkit_pose.skeleton import COCO, Skeleton
 
@@ -23,7 +27,10 @@ class Metrics(TypedDict):
 
     ``AP`` and ``AR`` are means over the OKS thresholds 0.50 to 0.95, ``AP50`` is at 0.5, ``APM`` of medium
     and ``APL`` of large persons. A figure is None (null in JSON) where the ground truth has no person that it
-    could be of.
+    could be of, and those of medium and large persons where the ground truth does not say the persons' areas.
+
+    ``AP_easy``, ``AP_medium`` and ``AP_hard`` are there for ground truth with a ``crowdIndex``, such as
+    CrowdPose's; see :func:`kdkit_pose.evaluation.crowd_levels`.
     """
 
     AP: float | None
@@ -37,6 +44,9 @@ class Metrics(TypedDict):
     ARM: float | None
     ARL: float | None
     boxes: Boxes
+    AP_easy: NotRequired[float | None]
+    AP_medium: NotRequired[float | None]
+    AP_hard: NotRequired[float | None]
 
 
 def coco_metrics(
@@ -62,14 +72,18 @@ def coco_metrics(
     """
     if boxes not in ("ground truth", "detector"):
         raise ConfigurationError(f"boxes must be 'ground truth' or 'detector', found {boxes!r}")
-    evaluation = evaluate_results(load_annotations(annotations, skeleton), results, skeleton)
+    truth = load_annotations(annotations, skeleton)
+    levels = crowd_levels(truth.dataset["images"])
+    evaluation = evaluate_results(truth, results, skeleton)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()
     # COCOeval's way to say that there was nothing to find is -1, which as a number would only mislead.
     figures = [float(value) if value >= 0 else None for value in evaluation.stats]
     ap, ap50, ap75, apm, apl, ar, ar50, ar75, arm, arl = figures
-    return Metrics(
+    if any(annotation.get("area_from_box") for annotation in truth.dataset["annotations"]):
+        apm = apl = arm = arl = None
+    metrics = Metrics(
         AP=ap,
         AP50=ap50,
         AP75=ap75,
@@ -82,6 +96,11 @@ def coco_metrics(
         ARL=arl,
         boxes=boxes,
     )
+    if levels is not None:
+        judged = Detections.of(evaluation)
+        easy, medium, hard = (_precision(judged, ids) for ids in (levels.easy, levels.medium, levels.hard))
+        metrics.update({"AP_easy": easy, "AP_medium": medium, "AP_hard": hard})
+    return metrics
 
 
 def evaluate_results(
@@ -97,7 +116,12 @@ def evaluate_results(
         results = read_results(results)
     else:
         source = "the results given"
-    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
+    persons = sorted(person_categories(truth.dataset, "the ground truth"))
+    check_results(results, skeleton, truth.imgs.keys(), persons, source)
+    if 0 in truth.anns:
+        # COCOeval takes a match with annotation 0 for none.
+        numbered = [{**one, "id": number} for number, one in enumerate(truth.dataset["annotations"], start=1)]
+        truth = indexed({**truth.dataset, "annotations": numbered})
     found = indexed(
         {
             "images": truth.dataset["images"],
@@ -107,9 +131,17 @@ def evaluate_results(
     )
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.catIds = persons
         evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
         evaluation.evaluate()
     return evaluation
+
+
+def _precision(judged: Detections, picture_ids: Collection[int]) -> float | None:
+    """AP over some of the pictures; None where they show nobody."""
+    counts = np.array([picture in picture_ids for picture in judged.picture_ids], dtype=np.float64)
+    ap = average_precision(judged, counts)
+    return None if math.isnan(ap) else ap
 
 
 def _as_annotation(index: int, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit_pose.codecs import Codec
+from kdkit_pose.evaluation.convention import require_convention
 from kdkit_pose.evaluation.modes import evaluating
 from kdkit_pose.evaluation.rescore import rescore
 from kdkit_pose.geometry import apply_affine, invert_affine
@@ -27,6 +28,8 @@ def predict(
     skeleton: Skeleton = COCO,
     flip: bool = True,
     device: torch.device | str | None = None,
+    keep_heatmap: bool = False,
+    category_id: int = 1,
 ) -> list[Result]:
     """The keypoints that a network finds, as COCO keypoint results, one for each crop and in the loader's
     order.
@@ -41,16 +44,20 @@ def predict(
         skeleton: The keypoints' order, for the flip test.
         flip: Average the maps with those of the mirrored inputs.
         device: Where to run; by default where the module's parameters are. The module itself is not moved.
+        keep_heatmap: Whether results also have the ``heatmap`` that was decoded, float32 [K, h, w].
+        category_id: The persons' category in the ground truth; COCO's by default.
 
     Returns:
-        Dictionaries of ``image_id``, ``category_id`` 1, ``keypoints`` (x, y in pixels of the picture and
+        Dictionaries of ``image_id``, ``category_id``, ``keypoints`` (x, y in pixels of the picture and
         score, 3 K floats), ``score`` (see :func:`rescore`), ``center`` and ``scale`` (of the crop, as given)
         and ``id``.
 
     Raises:
         BatchError: A batch lacks a field.
-        ConfigurationError: The network's maps do not fit codec or skeleton.
+        ConfigurationError: The network's maps do not fit codec or skeleton, or the loader's crops are another
+            codec's.
     """
+    require_convention(loader, codec)
     inputs: Sequence[str] = getattr(module, "inputs", ("image",))
     if device is None:
         device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
@@ -65,7 +72,11 @@ def predict(
                 )
             fields = [batch[name].to(device, non_blocking=True) for name in inputs]
             heatmap = predict_heatmap(module, fields, codec, skeleton=skeleton, flip=flip)
-            results.extend(_to_results(*codec.decode(heatmap), batch, codec))
+            found = list(_to_results(*codec.decode(heatmap), batch, codec, category_id))
+            if keep_heatmap:
+                for result, maps in zip(found, heatmap.cpu().numpy(), strict=True):
+                    result["heatmap"] = maps
+            results.extend(found)
     return results
 
 
@@ -97,7 +108,9 @@ def _checked(output: object, module: nn.Module, codec: Codec, skeleton: Skeleton
     return output.float()
 
 
-def _to_results(keypoints: Tensor, scores: Tensor, batch: Mapping[str, Any], codec: Codec) -> Iterable[Result]:
+def _to_results(
+    keypoints: Tensor, scores: Tensor, batch: Mapping[str, Any], codec: Codec, category_id: int
+) -> Iterable[Result]:
     # One copy from the device a batch, then plain numpy: the rest is a few numbers a person.
     points = keypoints.cpu().numpy()
     confidence = scores.cpu().numpy().astype(np.float64)
@@ -107,7 +120,7 @@ def _to_results(keypoints: Tensor, scores: Tensor, batch: Mapping[str, Any], cod
         placed = apply_affine(invert_affine(codec.affine(center, scale)), points[row])
         yield {
             "image_id": int(host["image_id"][row]),
-            "category_id": 1,
+            "category_id": category_id,
             "keypoints": np.column_stack([placed, confidence[row]]).ravel().tolist(),
             "score": rescore(float(host["box_score"][row]), confidence[row]),
             "center": center.tolist(),

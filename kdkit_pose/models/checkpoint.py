@@ -1,52 +1,28 @@
 """Loading a checkpoint into a network: all of it or nothing, and a report of what was done."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from kdkit.errors import CheckpointError
-from kdkit_pose.models.checkpoint_check import check_fits
-from kdkit_pose.models.checkpoint_files import open_checkpoint
-from kdkit_pose.models.checkpoint_formats import Weights, recognise
+from kdkit_pose.models.checkpoint_check import Problem, check_described_fusion, misfit
+from kdkit_pose.models.checkpoint_files import CheckpointFile, open_checkpoint
+from kdkit_pose.models.checkpoint_formats import Weights, find_weights
+from kdkit_pose.models.checkpoint_report import LoadReport
 from kdkit_pose.models.description import as_pose_network
-from kdkit_pose.models.hrnet import PoseHRNet
-from kdkit_pose.models.identity import STEM
+from kdkit_pose.models.identify import identify_described
 from kdkit_pose.models.mask_fusion import with_zero_channels
+from kdkit_pose.models.network import PoseNetwork
 
-HEAD_PREFIX = "final_layer."
-# The heads of HRNet's ImageNet classifiers, in the official repositories and in timm.
-OTHER_HEADS = (HEAD_PREFIX, "incre_modules.", "downsamp_modules.", "classifier.", "head.")
+__all__ = ["LoadReport", "load_checkpoint"]
 
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What `load_checkpoint` did.
-
-    Args:
-        path: The file.
-        format: The layout it was recognised as.
-        loaded: How many entries of the network's state dict came from the file.
-        unused: Keys of the file that the network has no place for and does not need.
-        fresh: Entries of the network that the file says nothing about: a head left as it was built, or the
-            zeros by which a mask fusion starts.
-    """
-
-    path: Path
-    format: str
-    loaded: int
-    unused: tuple[str, ...] = ()
-    fresh: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [f"{self.path} ({self.format}): {self.loaded} entries loaded"]
-        if self.unused:
-            lines.append(f"  not used: {_shorten(self.unused)}")
-        if self.fresh:
-            lines.append(f"  fresh, not from the file: {_shorten(self.fresh)}")
-        return "\n".join(lines)
+# The heads of classifiers and of pose networks, in the official repositories, torchvision and timm.
+OTHER_HEADS = (
+    *("deconv_layers.", "final_layer.", "incre_modules.", "downsamp_modules."),
+    *("classifier.", "head.", "fc."),
+)
+IMAGE_CHANNELS = 3
 
 
 def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = False) -> LoadReport:
@@ -73,40 +49,69 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = Fa
     """
     network = as_pose_network(model)
     file = open_checkpoint(path)
-    weights = recognise(file)
-    check_fits(network, file, weights, trunk_only)
-    taken, unused = _take(network, weights, trunk_only)
+    return load_weights(network, file, find_weights(file), trunk_only=trunk_only)
+
+
+def load_weights(
+    network: PoseNetwork, file: CheckpointFile, weights: Weights, *, trunk_only: bool = False
+) -> LoadReport:
+    """As `load_checkpoint`, from a file that is open."""
+    check_described_fusion(network, file)
+    names = _entries(network, weights, trunk_only)
+    own = network.state_dict()
+    taken = {entry: _widened(weights.tensors[name], own.get(entry), network) for entry, name in names.items()}
     filled = _fill(network, taken, trunk_only)
-    problems = _problems(network, taken | filled)
+    problems = _problems(own, taken | filled)
     if problems:
-        raise CheckpointError(f"{file.path} does not fit {network.name}: {_shorten(problems)}")
-    fresh = sorted(filled)
-    if taken[STEM].shape != weights.tensors[STEM].shape:
-        fresh.append(f"{STEM}[:, 3:] (zero)")
+        every_key = (*weights.keys.values(), *weights.unused)
+        identity = identify_described(file.metadata, weights.tensors, every_key)
+        only_head = all(_is_head(network, own, entry, names.get(entry, "")) for entry, _ in problems)
+        raise misfit(network, file.path, weights, identity, problems, only_head=only_head)
     network.load_state_dict(taken | filled, strict=True)
-    return LoadReport(file.path, weights.format, len(taken), (*weights.unused, *unused), tuple(fresh))
+    used = {weights.keys[name] for name in names.values()}
+    widened = [entry for entry, name in names.items() if taken[entry].shape != weights.tensors[name].shape]
+    return LoadReport(
+        path=file.path,
+        format=weights.format,
+        loaded=len(taken),
+        unused=(*weights.unused, *(key for key in weights.keys.values() if key not in used)),
+        fresh=(*sorted(filled), *(f"{entry}[:, {IMAGE_CHANNELS}:] (zero)" for entry in widened)),
+        beside=weights.beside,
+        used=tuple(used),
+    )
 
 
-def _take(network: PoseHRNet, weights: Weights, trunk_only: bool) -> tuple[dict[str, Tensor], list[str]]:
-    """Return the file's entries that the network reads, its stem widened for the mask, and the other keys."""
-    taken = {
-        key: value
-        for key, value in weights.tensors.items()
-        if not (trunk_only and key.startswith(OTHER_HEADS)) and not _is_unread_fuse_layer(network, key)
-    }
+def _entries(network: PoseNetwork, weights: Weights, trunk_only: bool) -> dict[str, str]:
+    """Return the network's entries that the file fills, and for each the name of the file's tensor."""
+    own = network.state_dict()
+    entries: dict[str, str] = {}
+    for name in weights.tensors:
+        entry = name if name in own else network.own_name(name)
+        if not (trunk_only and _is_head(network, own, entry, name)) and not network.leaves_unread(name):
+            entries.setdefault(entry, name)
+    return entries
+
+
+def _is_head(network: PoseNetwork, own: Mapping[str, Tensor], entry: str, name: str) -> bool:
+    """Whether an entry is of the network's head, or of a head that the network has not, as a classifier's."""
+    return entry.startswith(network.head_prefixes) or (entry not in own and name.startswith(OTHER_HEADS))
+
+
+def _widened(value: Tensor, own: Tensor | None, network: PoseNetwork) -> Tensor:
+    """Return the value, with inputs of zero for the mask where it is the network's first convolution."""
     extra = network.mask_fusion.extra_channels
-    if extra and taken[STEM].shape[1] == network.conv1.in_channels - extra:
-        taken[STEM] = with_zero_channels(taken[STEM], extra)
-    return taken, [key for key in weights.tensors if key not in taken]
+    if own is None or not extra or value.ndim != 4 or value.shape[1] != IMAGE_CHANNELS:
+        return value
+    return with_zero_channels(value, extra) if own.shape[1] == IMAGE_CHANNELS + extra else value
 
 
-def _fill(network: PoseHRNet, taken: dict[str, Tensor], trunk_only: bool) -> dict[str, Tensor]:
+def _fill(network: PoseNetwork, taken: dict[str, Tensor], trunk_only: bool) -> dict[str, Tensor]:
     """Return the network's entries that a file may lack, for those that this one lacks."""
     filled: dict[str, Tensor] = {}
     for key, value in network.state_dict().items():
         if key in taken:
             continue
-        if trunk_only and key.startswith(HEAD_PREFIX):
+        if trunk_only and key.startswith(network.head_prefixes):
             filled[key] = value
         # Files from before PyTorch 0.4.1 have no counter of batches, which nothing here reads.
         elif key.startswith("mask_fusion.") or key.endswith("num_batches_tracked"):
@@ -114,26 +119,14 @@ def _fill(network: PoseHRNet, taken: dict[str, Tensor], trunk_only: bool) -> dic
     return filled
 
 
-def _problems(network: PoseHRNet, state: dict[str, Tensor]) -> list[str]:
+def _problems(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[Problem]:
     """Return in words what keeps the state from being this network's, entry by entry."""
-    own = network.state_dict()
     return [
-        *(f"{key} has no place in it" for key in state if key not in own),
-        *(f"{key} is missing" for key in own if key not in state),
+        *((key, f"{key} has no place in it") for key in state if key not in own),
+        *((key, f"{key} is missing") for key in own if key not in state),
         *(
-            f"{key} is {list(value.shape)}, not {list(own[key].shape)}"
+            (key, f"{key} is {list(value.shape)}, not {list(own[key].shape)}")
             for key, value in state.items()
             if key in own and value.shape != own[key].shape
         ),
     ]
-
-
-def _is_unread_fuse_layer(network: PoseHRNet, key: str) -> bool:
-    """Whether the key belongs to stage 4's outputs at lower resolutions, which no heatmap depends on."""
-    last = network.config.modules[-1] - 1
-    return re.match(rf"stage4\.{last}\.fuse_layers\.[123]\.", key) is not None
-
-
-def _shorten(items: list[str] | tuple[str, ...], shown: int = 4) -> str:
-    rest = len(items) - shown
-    return ", ".join(items[:shown]) + (f" and {rest} more" if rest > 0 else "")

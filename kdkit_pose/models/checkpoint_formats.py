@@ -1,20 +1,28 @@
-"""The layouts in which pose networks are saved, brought to the official repository's names.
+"""The layouts in which pose networks are saved, brought to the names of the networks' official code.
 
 | layout | where the weights are |
 |---|---|
-| a state dict | at the top, perhaps under `module.` (DataParallel) or `_orig_mod.` (torch.compile) |
-| official training file | `best_state_dict`, else `state_dict` with `module.*` |
-| mmpose 0.x | `state_dict`: `backbone.*`, `keypoint_head.final_layer.*` |
-| mmpose 1.x | `state_dict`: `backbone.*`, `head.final_layer.*`, perhaps `data_preprocessor.*` |
+| a state dict | at the top |
+| official training file | `best_state_dict`, else `state_dict` |
+| other training files | `state_dict`, `model_state_dict`, `model`; a kdkit run's: `network` |
+| mmpose 0.x | `state_dict`: `backbone.*`, `keypoint_head.*` |
+| mmpose 1.x | `state_dict`: `backbone.*`, `head.*`, perhaps `data_preprocessor.*` |
+| DWPose's distillation | `state_dict`: `student.*` as in mmpose 1.x, `teacher.*`, `distill_losses.*` |
 | kdkit | safetensors, with the network's description in the header |
 
-mmpose builds its HRNet module for module as the official code does (mmpose/models/backbones/hrnet.py), so
-that below `backbone.` every name is equal.
+A prefix that all names share and that only says how the network was wrapped is taken off: `module.` of
+DataParallel, `_orig_mod.` of torch.compile, `model.`, `net.` or `network.` of Lightning. mmengine's averaged
+weights are in `state_dict`, where its EMA hook puts them; `ema_state_dict` then holds the plain ones and is not
+read.
+
+mmpose builds its HRNet and ResNet module for module as the official code does (mmpose/models/backbones), so that
+below `backbone.` every name is equal. Of DWPose's second stage only the student's head was trained, on the
+teacher's backbone; the file does not say so, and its own script is needed to put the two together.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -22,69 +30,117 @@ from torch import Tensor
 from kdkit.errors import CheckpointError
 from kdkit_pose.models.checkpoint_files import CheckpointFile
 
-WRAPPERS = ("module.", "_orig_mod.")
+SECTIONS = {
+    "best_state_dict": "official training file, its best weights",
+    "state_dict": "training file",
+    "model_state_dict": "training file",
+    "network": "kdkit training checkpoint",
+    "model": "training file",
+}
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+# Tensors that averaged networks keep beside the wrapped network: PyTorch's and mmengine's.
+COUNTERS = ("n_averaged", "steps")
 # Some mmpose 0.x heads are an nn.Sequential of one convolution: final_layer.0.weight.
-MMPOSE_HEAD = re.compile(r"^(?:keypoint_head|head)\.final_layer\.(?:0\.)?")
+MMPOSE_HEAD = re.compile(r"^(?:keypoint_head|head)\.(?:(final_layer\.)(?:0\.)?|(deconv_layers\.))")
+OWN_HEAD = ("deconv_layers.", "final_layer.")
+Names = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file's weights by official names, the layout they came in, and the keys that are no network's."""
+    """A file's weights by official names, and what else is in it.
+
+    Args:
+        tensors: The weights.
+        format: The layout they came in.
+        keys: For each of the weights its key in the file.
+        unused: Keys of tensors that are no part of the network.
+        beside: What the file holds that is no weight: optimizer, epoch, configuration.
+    """
 
     tensors: Mapping[str, Tensor]
     format: str
+    keys: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
-def recognise(file: CheckpointFile) -> Weights:
+def find_weights(file: CheckpointFile) -> Weights:
     """Find the weights in what a file holds and give them the official names.
+
+    A kdkit safetensors file keeps the names it has, which are its network's own.
 
     Raises:
         CheckpointError: There is nothing in the file that could be a network's weights.
     """
-    state, layout = _locate(file)
-    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    if not tensors:
+    state, layout, beside = _locate(file)
+    names = {key: key for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    if not names:
         found = ", ".join(repr(key) for key in list(state)[:5]) or "nothing"
         raise CheckpointError(f"{file.path} holds no weights, but {found}; give a file with a state dict")
-    tensors = _unwrap(tensors)
-    if any(key.startswith("backbone.") for key in tensors):
-        return _from_mmpose(tensors)
-    return Weights(tensors, layout)
+    if "model" not in file.metadata:
+        names, layout = _official(names, layout)
+    used = set(names.values())
+    return Weights(
+        {name: state[key] for name, key in names.items()},
+        layout,
+        names,
+        tuple(str(key) for key, value in state.items() if isinstance(value, Tensor) and key not in used),
+        (*beside, *(str(key) for key, value in state.items() if not isinstance(value, Tensor))),
+    )
 
 
-def _locate(file: CheckpointFile) -> tuple[Mapping[str, Any], str]:
+def _locate(file: CheckpointFile) -> tuple[Mapping[Any, Any], str, tuple[str, ...]]:
+    """Return the state dict, its layout, and the keys beside it."""
     content = file.content
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f"{file.path} holds one object of type {type(content).__name__}; give a file with a state dict"
         )
     if file.is_safetensors:
-        return content, "kdkit safetensors" if "model" in file.metadata else "safetensors"
-    if isinstance(content.get("best_state_dict"), Mapping):
-        return content["best_state_dict"], "official training file, its best weights"
+        return content, "kdkit safetensors" if "model" in file.metadata else "safetensors", ()
+    for section, layout in SECTIONS.items():
+        state = content.get(section)
+        if isinstance(state, Mapping) and any(isinstance(value, Tensor) for value in state.values()):
+            return state, layout, tuple(str(key) for key in content if key != section)
     if isinstance(content.get("state_dict"), Mapping):
-        return content["state_dict"], "training file"
-    return content, "state dict"
+        return content["state_dict"], "training file", ()
+    return content, "state dict", ()
 
 
-def _unwrap(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _official(names: Names, layout: str) -> tuple[Names, str]:
+    """Return names with wrappers and mmpose's parts taken off, fewer where some are no network's."""
+    names = _unwrap(names)
+    if any(name.startswith("student.") for name in names) and any(
+        name.startswith(("teacher.", "distill_losses.")) for name in names
+    ):
+        student = {name: key for name, key in names.items() if name.startswith("student.")}
+        names, layout = _official({name.removeprefix("student."): key for name, key in student.items()}, layout)
+        return names, f"student of a DWPose distillation, {layout}"
+    if not any(name.startswith("backbone.") for name in names):
+        return names, layout
+    if any(name.startswith(OWN_HEAD) for name in names):
+        return {name.removeprefix("backbone."): key for name, key in names.items()}, layout
+    return _from_mmpose(names)
+
+
+def _unwrap(names: Names) -> Names:
     """Take off the prefixes that wrappers put before every name, as many as there are."""
+    wrapped = {name: key for name, key in names.items() if name not in COUNTERS}
     for prefix in WRAPPERS:
-        if all(key.startswith(prefix) for key in tensors):
-            return _unwrap({key.removeprefix(prefix): value for key, value in tensors.items()})
-    return tensors
+        if wrapped and all(name.startswith(prefix) for name in wrapped):
+            return _unwrap({name.removeprefix(prefix): key for name, key in wrapped.items()})
+    return names
 
 
-def _from_mmpose(tensors: dict[str, Tensor]) -> Weights:
-    renamed: dict[str, Tensor] = {}
-    unused: list[str] = []
-    for key, value in tensors.items():
-        if key.startswith("backbone."):
-            renamed[key.removeprefix("backbone.")] = value
-        elif MMPOSE_HEAD.match(key):
-            renamed[MMPOSE_HEAD.sub("final_layer.", key)] = value
-        else:
-            unused.append(key)
-    version = "0.x" if any(key.startswith("keypoint_head.") for key in tensors) else "1.x"
-    return Weights(renamed, f"mmpose {version}", tuple(unused))
+def _from_mmpose(names: Names) -> tuple[Names, str]:
+    renamed: Names = {}
+    for name, key in names.items():
+        if name.startswith("backbone."):
+            renamed.setdefault(name.removeprefix("backbone."), key)
+        elif (head := MMPOSE_HEAD.match(name)) is not None:
+            renamed.setdefault((head.group(1) or head.group(2)) + name[head.end() :], key)
+    if any(name.startswith("keypoint_head.") for name in names):
+        return renamed, "mmpose 0.x"
+    is_pose = any(name.startswith("data_preprocessor.") or MMPOSE_HEAD.match(name) for name in names)
+    return renamed, "mmpose 1.x" if is_pose else "OpenMMLab network"

@@ -1,5 +1,6 @@
 """HRNet for heatmaps: timm's blocks, the official repository's parameter names, and perhaps a mask."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,10 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
     def title(self) -> str:
         """The name in the papers."""
         return self.config.title
+
+    def leaves_unread(self, key: str) -> bool:
+        """Whether the key is of stage 4's outputs at lower resolutions, which a classifier's file has."""
+        return re.match(rf"stage4\.{self.config.modules[-1] - 1}\.fuse_layers\.[123]\.", key) is not None
 
     def _resize_stem(self, config: HRNetConfig) -> None:
         """Rebuild what timm fixes at 64 channels: the second stem convolution and the input of stage 1."""

@@ -32,7 +32,7 @@ class PoseNetwork(nn.Module):
     """
 
     head_prefixes: ClassVar[tuple[str, ...]] = ("final_layer.",)
-    size_multiple: ClassVar[int] = 32
+    size_multiple: int = 32
 
     name: str
     num_keypoints: int
@@ -46,6 +46,11 @@ class PoseNetwork(nn.Module):
         return ("image", "mask") if self.mask_fusion.reads_mask else ("image",)
 
     @property
+    def heatmap_outputs(self) -> tuple[str, ...]:
+        """What is to be supervised: `heatmap` and the intermediate ones, for the recipes' `outputs`."""
+        return ("heatmap", *self.intermediate_heatmaps)
+
+    @property
     def title(self) -> str:
         """How to call the network in a message, such as `HRNet-W32`."""
         return self.name
@@ -53,6 +58,10 @@ class PoseNetwork(nn.Module):
     def own_name(self, key: str) -> str:
         """Return the state dict entry that a file's `key` names, written as the network's official code does."""
         return key
+
+    def leaves_unread(self, key: str) -> bool:
+        """Whether a file's `key`, written as for `own_name`, is of a part that no heatmap depends on."""
+        return False
 
     def check_inputs(self, image: Tensor, mask: Tensor | None) -> None:
         """Require what `forward` can work on.

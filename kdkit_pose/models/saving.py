@@ -8,11 +8,16 @@ from torch import nn
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.files import write_atomically
 from kdkit.training.export import to_safetensors
-from kdkit_pose.models.checkpoint import load_checkpoint
-from kdkit_pose.models.checkpoint_files import read_metadata
+from kdkit_pose.models.checkpoint import LoadReport, load_weights
+from kdkit_pose.models.checkpoint_check import headless, unknown, with_article
+from kdkit_pose.models.checkpoint_files import open_checkpoint
+from kdkit_pose.models.checkpoint_formats import Weights, find_weights
+from kdkit_pose.models.checkpoint_recognition import RecognisedFile, recognise_weights
 from kdkit_pose.models.create import create
 from kdkit_pose.models.description import describe
+from kdkit_pose.models.identity import Identity
 from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.skeleton import COCO
 
 
 def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
@@ -45,26 +50,70 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
 
 
 def load(path: str | Path, *, features: Sequence[str] = ()) -> PoseNetwork:
-    """Rebuild the network that `save` wrote, weights and all.
+    """Rebuild the network that a file holds, weights and all, without being told which one it is.
+
+    kdkit's own files say it in their header. Of the official repositories' and mmpose's it is read from the
+    names and shapes of the weights: see `recognise`.
 
     Args:
-        path: A file that `save` wrote.
+        path: A file that `save` wrote, or another that `load_checkpoint` takes.
         features: As for `create`.
 
     Raises:
-        CheckpointError: The file cannot be read, or its header does not describe a network of kdkit.
+        CheckpointError: The file cannot be read, is of no network that kdkit knows, or has no heatmap head.
     """
-    metadata = read_metadata(path)
-    name, num_keypoints = metadata.get("model"), metadata.get("num_keypoints", "")
-    if name is None or not num_keypoints.isdecimal():
-        raise CheckpointError(
-            f"{path} does not say which network it holds, as files by models.save do; name it:"
-            " models.create('hrnet_w32', checkpoint=...), or --model on the command line"
-        )
+    return load_described(path, features=features)[0]
+
+
+def load_described(
+    path: str | Path,
+    *,
+    model: str | None = None,
+    mask_fusion: str | None = None,
+    features: Sequence[str] = (),
+    option: str = "--model",
+) -> tuple[PoseNetwork, LoadReport, RecognisedFile]:
+    """As `load`, with a report of what was loaded and what else the file says.
+
+    Args:
+        path: The file.
+        model: The network's name, by default what the file says.
+        mask_fusion: How a mask enters, by default what the file says; to be given for `multiply`, which leaves
+            no trace in files but kdkit's own.
+        features: As for `create`.
+        option: The command line's option that names the network, for the error.
+    """
+    file = open_checkpoint(path)
+    weights = find_weights(file)
+    found, identity = recognise_weights(file, weights)
+    name = model if model is not None else _nameable(found, identity, weights, option)
+    # Whatever is not known, the loading itself will find that it does not fit, and say so.
+    num_keypoints = COCO.num_keypoints if found.num_keypoints is None else found.num_keypoints
     try:
-        fusion = metadata.get("mask_fusion", "none")
-        model = create(name, int(num_keypoints), mask_fusion=fusion, features=features)
+        network = create(name, num_keypoints, mask_fusion=mask_fusion or found.mask_fusion, features=features)
     except ConfigurationError as error:
+        if "model" not in file.metadata or model is not None or features:
+            raise
         raise CheckpointError(f"{path} describes a network that cannot be built: {error}") from error
-    load_checkpoint(model, path)
-    return model
+    return network, load_weights(network, file, weights), found
+
+
+def _nameable(found: RecognisedFile, identity: Identity | None, weights: Weights, option: str) -> str:
+    """Return the network's name, or say why there is none."""
+    if identity is None:
+        remedy = (
+            "if it is one of kdkit's, name it: models.create('hrnet_w32', checkpoint=...), or"
+            f" {option} on the command line"
+        )
+        raise unknown(found.path, weights, remedy)
+    if identity.name is None:
+        reason = identity.unusable or "give another file"
+        raise CheckpointError(f"{found.path} holds {with_article(identity.title)}: {reason}")
+    if identity.num_keypoints is None and "model" in found.metadata:
+        raise CheckpointError(
+            f"{found.path} describes a network that cannot be built: num_keypoints is"
+            f" {found.metadata.get('num_keypoints')!r} in its header, where a number of 1 or more belongs"
+        )
+    if identity.num_keypoints is None:
+        raise headless(found.path, identity)
+    return identity.name

@@ -70,9 +70,9 @@ def _overlay(axes: Axes, image: NDArray[np.uint8], heatmap: NDArray[np.float32],
     colours = colormaps["plasma"](values)
     # Steep at first, so that the faint foot of a peak is seen; nothing is laid over where there is nothing.
     colours[..., 3] = 0.9 * np.minimum(1.0, 2.5 * values)
-    # A cell's centre lies at stride times its index, so the map begins half a cell outside of the crop.
-    half, (columns, rows) = codec.stride / 2, codec.heatmap_size
-    extent = (-half, columns * codec.stride - half, rows * codec.stride - half, -half)
+    # A cell's centre lies at its size times its index, so the map begins half a cell outside of the crop.
+    (width, height), (columns, rows) = codec.cell_size, codec.heatmap_size
+    extent = (-width / 2, (columns - 0.5) * width, (rows - 0.5) * height, -height / 2)
     limits = axes.get_xlim(), axes.get_ylim()
     axes.imshow(colours, extent=extent, interpolation="nearest", aspect="auto")
     axes.set(xlim=limits[0], ylim=limits[1])

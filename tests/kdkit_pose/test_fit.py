@@ -226,3 +226,46 @@ def test_a_curriculum_that_awaits_a_metric_needs_an_evaluator(run, tiny_teacher,
 def test_tensorboard_curves_are_written_beside_the_run(run, tmp_path):
     run(tmp_path, tensorboard=True)
     assert list(tmp_path.rglob("events.out.tfevents*"))
+
+
+@pytest.fixture
+def hourglass():
+    torch.manual_seed(0)
+    config = models.HourglassConfig("small", stacks=2, channels=8, depth=2)
+    return models.StackedHourglass("small", config, 17)
+
+
+def test_every_stack_of_an_hourglass_is_trained(hourglass, tiny_teacher, tiny_people, tmp_path):
+    curriculum = recipes.fpd(tiny_teacher("teacher"), until=2, outputs=hourglass.heatmap_outputs)
+    before = [head.weight.clone() for head in hourglass.heatmaps]
+    result = fit(hourglass, curriculum, tiny_people(), tmp_path, FitSettings(**SETTINGS))
+    assert not any(torch.equal(head.weight, old) for head, old in zip(hourglass.heatmaps, before, strict=True))
+    assert load_file(result.student).keys() == hourglass.state_dict().keys()
+    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"supervise/heatmap", "supervise/heatmap_1", "distill/teacher/heatmap_1"} <= {
+        key.removeprefix("loss/").removeprefix("train/") for key in _flat(line)
+    }
+
+
+def _flat(line):
+    return {
+        key for outer, value in line.items() for key in ([outer, *value] if isinstance(value, dict) else [outer])
+    }
+
+
+def test_a_stage_that_leaves_out_a_stack_is_refused(hourglass, tiny_people, tmp_path):
+    with pytest.raises(ConfigurationError, match="'supervised' has no objective for heatmap_1, which small"):
+        fit(hourglass, recipes.supervised(until=1), tiny_people(), tmp_path / "out", FitSettings(**SETTINGS))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stack_may_be_left_out_on_purpose(hourglass, tiny_people, tmp_path):
+    from kdkit import Curriculum, Epochs, Stage, Supervise, losses
+
+    objectives = [
+        Supervise("heatmap", losses.mse),
+        Supervise("heatmap_1", losses.mse, target="heatmap", weight=0),
+    ]
+    curriculum = Curriculum(Stage("last", objectives, until=Epochs(1)))
+    fit(hourglass, curriculum, tiny_people(), tmp_path, FitSettings(**SETTINGS))
+    assert not any("heatmap_1" in key for key in _flat(json.loads((tmp_path / "metrics.jsonl").read_text())))

@@ -10,6 +10,7 @@ from kdkit_pose.geometry import (
     box_to_center_scale,
     clip_box,
     compose_affine,
+    corner_affine,
     crop_affine,
     invert_affine,
 )
@@ -32,6 +33,29 @@ def three_point_affine(center, scale, size, rotation):
         step = points[0] - points[1]
         points.append(points[1] + np.array([-step[1], step[0]]))
     return cv2.getAffineTransform(np.float32(source), np.float32(target))
+
+
+@given(windows)
+def test_corner_affine_takes_the_crops_corners_to_the_corner_pixels(window):
+    center, scale, rotation = window
+    matrix = corner_affine(center, scale, SIZE, rotation)
+    radians = np.deg2rad(rotation)
+    turn = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
+    corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * scale
+    found = apply_affine(matrix, corners @ turn.T + center)
+    assert np.allclose(found, [[0, 0], [191, 0], [191, 255], [0, 255]], atol=1e-5)
+
+
+@given(windows)
+def test_both_affines_turn_the_window_the_same_way(window):
+    center, (width, _), rotation = window
+    # For a crop of the input's aspect they differ by a pixel of the input at most.
+    scale = (width, width / 0.75)
+    plain, corner = (
+        apply_affine(affine(center, scale, SIZE, rotation), [np.add(center, [0.2 * width, 0.1 * width])])
+        for affine in (crop_affine, corner_affine)
+    )
+    assert np.abs(plain - corner).max() <= 1
 
 
 @given(windows)

@@ -13,7 +13,7 @@ from kdkit import (
     Supervise,
     losses,
 )
-from kdkit_pose import recipes
+from kdkit_pose import models, pose_student, recipes
 
 TEACHERS = {
     "odkd": 2,
@@ -188,3 +188,81 @@ def test_an_unknown_binarization_is_refused(build, option):
 def test_nonsense_lengths_are_refused(build, until):
     with pytest.raises(ConfigurationError):
         build("joint", until=until)
+
+
+# Several heatmaps of one student, as stacked hourglasses have.
+
+
+@pytest.fixture
+def small_hourglass():
+    """A stacked hourglass for inputs of 32 x 32 pixels."""
+
+    def make():
+        torch.manual_seed(0)
+        config = models.HourglassConfig("small", stacks=3, channels=8, depth=2)
+        return models.StackedHourglass("small", config, 17)
+
+    return make
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_every_stack_learns_what_the_last_one_does(build, small_hourglass, tiny_people, name):
+    network = small_hourglass()
+    curriculum = build(name, outputs=network.heatmap_outputs)
+    distiller = Distiller(pose_student(network), curriculum)
+    data = tiny_people(pictures=2)
+    batch = torch.utils.data.default_collate([data[0], data[1]])
+    assert {row.stage for row in distiller.check(batch).objectives} == {stage.name for stage in curriculum}
+    for stage in curriculum:
+        by_output = {
+            output: [
+                (item.source, item.schedule(0), item.region, item.transform, item.target, item.loss)
+                for item in stage.objectives
+                if item.output == output
+            ]
+            for output in network.heatmap_outputs
+        }
+        assert len(by_output["heatmap"]) == 1 + TEACHERS[name] * (name == "joint") + (
+            name not in ("joint", "supervised")
+        )
+        assert all(items == by_output["heatmap"] for items in by_output.values())
+        names = [item.name for item in stage.objectives]
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["odkd", "supervised"])
+def test_every_stacks_heatmaps_get_a_gradient_of_their_own(build, small_hourglass, tiny_people, name):
+    data = tiny_people(pictures=2)
+    batch = torch.utils.data.default_collate([data[0], data[1]])
+
+    def gradients(outputs):
+        network = small_hourglass()
+        step = Distiller(pose_student(network), build(name, outputs=outputs))(batch)
+        step.total.backward()
+        return [head.weight.grad for head in network.heatmaps], step
+
+    every, step = gradients(("heatmap", "heatmap_1", "heatmap_2"))
+    assert all(gradient.any() for gradient in every)
+    assert {part.rpartition("/")[2] for part in step.parts} == {"heatmap", "heatmap_1", "heatmap_2"}
+    last, _ = gradients(("heatmap",))
+    # The last stack learns as it would alone; those before it learn more than what comes through the stacks.
+    torch.testing.assert_close(every[2], last[2])
+    assert all(all_.norm() > alone.norm() for all_, alone in zip(every[:2], last[:2], strict=True))
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_one_output_is_the_default(build, name):
+    assert [repr(stage) for stage in build(name)] == [repr(stage) for stage in build(name, outputs=("heatmap",))]
+    for stage in build(name):
+        assert {(item.output, item.target) for item in stage.objectives} == {("heatmap", "heatmap")}
+
+
+@pytest.mark.parametrize("outputs", [(), "heatmap", ("heatmap", "heatmap")])
+def test_outputs_that_make_no_sense_are_refused(build, outputs):
+    with pytest.raises(ConfigurationError, match="names of the student's heatmaps"):
+        build("supervised", outputs=outputs)
+
+
+def test_a_student_that_lacks_an_output_is_refused(build, small_network):
+    with pytest.raises(ConfigurationError, match="heatmap_1"):
+        Distiller(pose_student(small_network()), build("supervised", outputs=("heatmap", "heatmap_1")))

@@ -5,7 +5,7 @@ import pytest
 
 from kdkit.errors import ConfigurationError
 from kdkit_pose import codecs
-from kdkit_pose.geometry import crop_affine
+from kdkit_pose.geometry import corner_affine, crop_affine
 
 
 @pytest.mark.parametrize("name", codecs.names())
@@ -33,7 +33,7 @@ def test_unreadable_metadata_says_what_is_wrong(change, match):
         codecs.from_metadata({key: value for key, value in metadata.items() if value is not None})
 
 
-@pytest.mark.parametrize("codec", [codecs.MSRA, codecs.DARK])
+@pytest.mark.parametrize("codec", [codecs.MSRA, codecs.DARK, codecs.UDP])
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -59,10 +59,34 @@ def test_lists_are_taken_as_json_gives_them():
     assert codec.heatmap_size == (24, 32)
 
 
-def test_affine_is_the_crop_of_the_input_size():
+@pytest.mark.parametrize(
+    ("codec", "expected"), [(codecs.MSRA, crop_affine), (codecs.DARK, crop_affine), (codecs.UDP, corner_affine)]
+)
+def test_affine_is_the_crop_of_the_input_size(codec, expected):
     arguments = ((50.0, 60.0), (75.0, 100.0))
-    found = codecs.DARK(input_size=(96, 128)).affine(*arguments, rotation=30)
-    assert np.array_equal(found, crop_affine(*arguments, (96, 128), 30))
+    found = codec(input_size=(96, 128)).affine(*arguments, rotation=30)
+    assert np.array_equal(found, expected(*arguments, (96, 128), 30))
+
+
+@pytest.mark.parametrize("name", codecs.names())
+def test_a_convention_is_all_but_the_decoder(name):
+    codec = codecs.create(name)
+    assert codec.same_convention(codecs.create(name, decoder="centroid"))
+    others = [codecs.create(other) for other in codecs.names() if other != name]
+    others += [codecs.create(name, (96, 128)), codecs.create(name, sigma=3.0)]
+    for other in others:
+        assert not codec.same_convention(other)
+        assert not other.same_convention(codec)
+        assert len(codec.differences(other)) == 1
+    assert codec.differences(codecs.create(name, (96, 128), 3.0)) == [
+        "input_size: (192, 256) and (96, 128)",
+        "sigma: 2.0 and 3.0",
+    ]
+
+
+def test_a_cell_is_the_input_divided_by_the_heatmap():
+    assert codecs.MSRA().cell_size == codecs.DARK().cell_size == (4.0, 4.0)
+    assert codecs.UDP().cell_size == (191 / 47, 255 / 63)
 
 
 @pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17), (0.5, 3), (2.5, 15)])

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose import codecs
@@ -11,6 +13,7 @@ from kdkit_pose.codecs import Codec
 SIZES = [((192, 256), 2.0), ((288, 384), 3.0), ((96, 128), 2.0)]
 everywhere = pytest.mark.parametrize(("size", "sigma"), SIZES, ids=["256x192", "384x288", "128x96"])
 every_codec = pytest.mark.parametrize("name", codecs.names())
+unbiased = pytest.mark.parametrize("kind", [codecs.DARK, codecs.UDP])
 
 
 def round_trip(codec: Codec, keypoints: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
@@ -33,22 +36,52 @@ def test_msra_errs_by_half_a_heatmap_pixel_at_most(size, sigma):
     assert (scores == 1).all()
 
 
+@unbiased
 @everywhere
-def test_dark_errs_below_a_twentieth_of_an_input_pixel(size, sigma):
-    codec = codecs.DARK(size, sigma)
-    # Nearer to the border the smoothing sees beyond the map.
-    error, scores = round_trip(codec, keypoints_inside(codec, margin=(codec.blur_kernel + 2) * codec.stride / 2))
-    assert np.median(error) < 0.05
-    assert error.max() < 0.2
+def test_unbiased_codecs_err_by_a_hundredth_of_an_input_pixel(kind, size, sigma):
+    codec = kind(size, sigma)
+    error, scores = round_trip(codec, keypoints_inside(codec, margin=(codec.blur_kernel + 4) * codec.stride / 2))
+    assert np.median(error) < 0.005
+    assert error.max() < 0.01
     assert scores.min() > 0.9
 
 
+@unbiased
 @everywhere
-def test_dark_stays_within_a_heatmap_pixel_up_to_the_border(size, sigma):
-    codec = codecs.DARK(size, sigma)
-    # The reference smooths with zeros beyond the border, which pushes what lies near it inwards.
-    error, _ = round_trip(codec, keypoints_inside(codec, margin=2))
-    assert error.max() <= codec.stride
+def test_unbiased_codecs_find_what_lies_at_the_border(kind, size, sigma):
+    codec = kind(size, sigma)
+    last = np.array(size) - 1.0
+    points = keypoints_inside(codec, margin=0)
+    # On all four sides, and in the corners, to the last pixel's centre.
+    points = np.where(
+        np.random.default_rng(1).random(points.shape) < 0.3, np.where(points > last / 2, last, 0), points
+    )
+    error, _ = round_trip(codec, np.minimum(points, last))
+    assert np.median(error) < 0.02
+    assert error.mean() < 0.1
+    assert error.max() < 1.0
+
+
+@unbiased
+@pytest.mark.parametrize("outside", [0.25, 1.0, 1.75])
+def test_up_to_two_cells_beyond_the_border_are_found_too(kind, outside):
+    codec = kind(input_size=(96, 128))
+    cells = np.array([[-outside, 15], [23 + outside, 15], [12, -outside], [12, 31 + outside]])
+    error, scores = round_trip(codec, cells * codec.cell_size)
+    assert error.max() < 1.0
+    assert (scores > 0).all()
+
+
+@given(
+    name=st.sampled_from(["dark", "udp"]),
+    size=st.tuples(st.integers(8, 40), st.integers(8, 40)),
+    place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+@settings(max_examples=60)
+def test_unbiased_codecs_find_any_place_of_any_size(name, size, place):
+    codec = codecs.create(name, (4 * size[0], 4 * size[1]))
+    error, _ = round_trip(codec, np.array([place]) * (np.array(codec.input_size) - 1))
+    assert error.max() < 1.0
 
 
 @every_codec
@@ -122,8 +155,10 @@ class TestMapsThatNoEncoderMade:
         codec = codecs.create(name, decoder=decoder)
         heatmap = torch.randn(4, 17, 64, 48, generator=torch.Generator().manual_seed(0)) * 100
         keypoints, scores = codec.decode(heatmap)
-        assert (keypoints >= -8).all()
-        assert (keypoints <= torch.tensor(codec.input_size) + 4).all()
+        cells = keypoints / torch.tensor(codec.cell_size)
+        # A step of at most two cells from a cell of the map.
+        assert (cells >= -2.001).all()
+        assert (cells <= torch.tensor(codec.heatmap_size) + 1.001).all()
         assert torch.equal(scores, heatmap.amax((-2, -1)))
 
     def test_other_sizes_are_refused(self, name, decoder):

@@ -44,7 +44,7 @@ def test_unusable_boxes_and_unboxed_pictures_are_counted(content: Any, draw: Any
 
 @pytest.mark.parametrize(("option", "name"), [({"augment": Augment()}, "augment"), ({"masks": True}, "masks")])
 def test_asking_for_what_boxes_do_not_have_is_an_error(option: Any, name: str, content: Any, draw: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name} cannot be used"):
+    with pytest.raises(ConfigurationError, match=f"{name}.*cannot be used"):
         CocoKeypoints(content(), draw, codec=MSRA(), boxes=[BOX], **option)
 
 
@@ -65,3 +65,47 @@ def test_malformed_boxes_are_named(boxes: Any, message: str, content: Any, draw:
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     with pytest.raises(DataError, match=message):
         CocoKeypoints(content(), draw, codec=MSRA(), boxes=tmp_path / "boxes.json")
+
+
+def test_all_boxes_of_unknown_pictures_is_an_error_that_names_both(content: Any, draw: Any) -> None:
+    boxes = [BOX | {"image_id": number} for number in range(10, 30)]
+    message = (
+        r"all of pictures that the annotations do not list: of \[10, 11, 12, 13, 14\] and 15 more.*list \[3\]"
+    )
+    with pytest.raises(DataError, match=message):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=boxes)
+
+
+def test_no_box_of_a_person_is_an_error_that_names_the_categories(content: Any, draw: Any) -> None:
+    boxes = [BOX | {"category_id": number} for number in (7, 2, 7)]
+    with pytest.raises(DataError, match=r"3 detections are of the categories \[2, 7\], none .* 1 \(person\)"):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=boxes)
+    with pytest.raises(DataError, match="the list of detections is empty"):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=[])
+
+
+def test_a_files_own_category_of_persons_counts(content: Any, person: Any, draw: Any) -> None:
+    data = content(person(category_id=5))
+    data["categories"] = [data["categories"][0] | {"id": 5}, {"id": 1, "name": "ball"}]
+    dataset = CocoKeypoints(data, draw, codec=MSRA(), boxes=[BOX, BOX | {"category_id": 5}])
+    assert dataset.annotation_ids == (1,)
+    assert dataset.skipped.left_out.counts == {"detection of another category": 1}
+
+
+def test_boxes_below_the_threshold_are_left_out(content: Any, draw: Any) -> None:
+    boxes = [BOX | {"score": score} for score in (0.2, 0.3, 0.9)]
+    dataset = CocoKeypoints(content(), draw, codec=MSRA(), boxes=boxes, box_threshold=0.3)
+    assert dataset.annotation_ids == (1, 2)
+    assert dataset.skipped.left_out.counts == {"score below 0.3": 1}
+    everything = CocoKeypoints(content(), draw, codec=MSRA(), boxes=boxes)
+    assert len(everything) == 3
+    assert everything.fingerprint() != dataset.fingerprint()
+    with pytest.raises(DataError, match=r"score below 0.95: 3 \(detection 0"):
+        CocoKeypoints(content(), draw, codec=MSRA(), boxes=boxes, box_threshold=0.95)
+
+
+def test_a_file_that_lists_pictures_only_is_enough(content: Any, draw: Any) -> None:
+    pictures = {"images": content()["images"]}
+    assert len(CocoKeypoints(pictures, draw, codec=MSRA(), boxes=[BOX])) == 1
+    with pytest.raises(DataError, match=r"expected lists under \['annotations', 'categories'\]"):
+        CocoKeypoints(pictures, draw, codec=MSRA())

@@ -187,3 +187,16 @@ def test_an_index_out_of_range_is_an_index_error(content: Any, draw: Any) -> Non
     assert len(list(dataset)) == 1
     with pytest.raises(IndexError):
         dataset[1, 0]
+
+
+def test_the_matrix_of_a_sample_takes_the_labels_to_its_keypoints(content: Any, draw: Any) -> None:
+    data = CocoKeypoints(content(), draw, codec=DARK(input_size=(96, 128)), augment=Augment())
+    picture = np.asarray(data.coco_dict()["annotations"][0]["keypoints"]).reshape(-1, 3)[:, :2]
+    flips = set()
+    for view in range(12):
+        moved, matrix = apply_affine(data.matrix(0, view), picture), data.matrix(0, view)
+        flipped = np.linalg.det(matrix[:, :2]) < 0
+        flips.add(bool(flipped))
+        expected = moved[list(COCO.flip_permutation)] if flipped else moved
+        np.testing.assert_allclose(data[0, view]["keypoints"], expected, atol=1e-3)
+    assert flips == {True, False}

@@ -42,29 +42,43 @@ def _training_file(state: State) -> dict[str, Any]:
     return {"epoch": 3, "model": "pose_hrnet", "state_dict": worse, "best_state_dict": dict(state)}
 
 
-def _mmpose(state: State, head: str) -> dict[str, Tensor]:
-    return {
-        key.replace("final_layer.", head) if key.startswith("final_layer.") else f"backbone.{key}": value
-        for key, value in state.items()
-    }
+def _mmpose(state: State, head: str, final: str = "final_layer.") -> dict[str, Tensor]:
+    renamed = {}
+    for key, value in state.items():
+        if key.startswith("final_layer."):
+            renamed[key.replace("final_layer.", head + final)] = value
+        else:
+            renamed[(head if key.startswith("deconv_layers.") else "backbone.") + key] = value
+    return renamed
+
+
+def _mmpose_1(state: State) -> dict[str, Tensor]:
+    return _mmpose(state, "head.") | {"data_preprocessor.mean": torch.zeros(3, 1, 1)}
+
+
+def _dwpose(state: State) -> dict[str, Tensor]:
+    student = {f"student.{key}": value for key, value in _mmpose_1(state).items()}
+    teacher = {f"teacher.{key}": torch.zeros(1) for key in _mmpose_1(state)}
+    return student | teacher | {"distill_losses.loss_fea.align.weight": torch.zeros(2)}
 
 
 LAYOUTS: dict[str, Callable[[State], Any]] = {
     "bare": dict,
     "data parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
     "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
+    "lightning": lambda state: {"state_dict": {f"net.{key}": value for key, value in state.items()}},
+    "averaged": lambda state: LAYOUTS["data parallel"](state) | {"n_averaged": torch.tensor(7)},
     "training file": lambda state: {"state_dict": LAYOUTS["data parallel"](state), "optimizer": {"state": {}}},
+    "model section": lambda state: {"epoch": 3, "model": dict(state)},
     "official training file": _training_file,
-    "mmpose 0.x": lambda state: {
-        "meta": {"epoch": 210},
-        "state_dict": _mmpose(state, "keypoint_head.final_layer."),
+    "mmpose 0.x": lambda state: {"meta": {"epoch": 210}, "state_dict": _mmpose(state, "keypoint_head.")},
+    "mmpose 0.x, head in a sequence": lambda state: {
+        "state_dict": _mmpose(state, "keypoint_head.", "final_layer.0.")
     },
-    "mmpose 0.x, head in a sequence": lambda state: {"state_dict": _mmpose(state, "keypoint_head.final_layer.0.")},
-    "mmpose 1.x": lambda state: {
-        "meta": {},
-        "state_dict": _mmpose(state, "head.final_layer.") | {"data_preprocessor.mean": torch.zeros(3, 1, 1)},
-    },
+    "mmpose 1.x": lambda state: {"meta": {}, "state_dict": _mmpose_1(state), "ema_state_dict": {}},
+    "dwpose": lambda state: {"meta": {}, "state_dict": _dwpose(state)},
 }
+"""By whose names: what a file holds that has the weights of the official state dict."""
 
 
 @pytest.fixture(params=[*LAYOUTS, "safetensors"])
@@ -100,3 +114,22 @@ def assert_refused() -> Callable[..., str]:
         return message
 
     return check
+
+
+@pytest.fixture(scope="session")
+def random_weights() -> Callable[[nn.Module], nn.Module]:
+    """Gives every entry of a network another value than it was built with, so small that outputs stay finite."""
+
+    def fill(model: nn.Module, seed: int = 0) -> nn.Module:
+        generator = torch.Generator().manual_seed(seed)
+        for key, value in model.state_dict().items():
+            if not value.is_floating_point():
+                value.add_(7)
+            elif value.ndim == 1:  # BatchNorm's and biases: positive, as variances have to be
+                value.copy_(torch.rand(value.shape, generator=generator) * 0.5 + 0.75)
+            else:
+                fan = value[0].numel() if not key.startswith("deconv_layers") else value.shape[0] * 4
+                value.copy_(torch.randn(value.shape, generator=generator) / fan**0.5)
+        return model
+
+    return fill

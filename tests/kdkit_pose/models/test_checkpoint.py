@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, strategies
 from timm.models.hrnet import HighResolutionNet
 from torch import Tensor, nn
 
 from kdkit_pose import models
+from kdkit_pose.models.checkpoint_report import group_keys
 from kdkit_pose.models.hrnet_config import CONFIGS
 
 Write = Callable[[dict[str, Tensor]], Path]
@@ -25,7 +27,9 @@ def test_every_layout_loads_whole(layout: Write, trained: nn.Module) -> None:
     assert_same_state(model, trained.state_dict())
     assert report.loaded == 350
     assert report.fresh == ()
-    assert report.unused == (("data_preprocessor.mean",) if report.format == "mmpose 1.x" else ())
+    others = ("data_preprocessor.", "student.data_preprocessor.", "teacher.", "distill_losses.", "n_averaged")
+    assert all(key.startswith(others) for key in report.unused)
+    assert bool(report.unused) == ("mmpose 1.x" in report.format or "n_averaged" in report.unused)
 
 
 @pytest.mark.parametrize("fusion", ["concat", "multiply", "add"])
@@ -104,16 +108,41 @@ def test_half_precision_weights_load_into_single_precision(tmp_path: Path, train
     assert torch.equal(model.conv1.weight, state["conv1.weight"].float())
 
 
-def test_the_report_reads_well(tmp_path: Path, trained: nn.Module) -> None:
+def test_the_report_names_every_key_that_was_not_used(tmp_path: Path, trained: nn.Module) -> None:
     state = trained.state_dict()
-    mmpose = {f"backbone.{key}": value for key, value in state.items() if not key.startswith("final_layer.")}
-    head = {f"head.{key}": value for key, value in state.items() if key.startswith("final_layer.")}
-    other = {f"data_preprocessor.{index}": torch.zeros(1) for index in range(6)}
-    torch.save({"state_dict": mmpose | head | other}, tmp_path / "w8.pth")
+    student = {f"student.backbone.{key}": value for key, value in state.items() if not key.startswith("final")}
+    head = {f"student.head.{key}": value for key, value in state.items() if key.startswith("final")}
+    other = {f"teacher.{index}.weight": torch.zeros(1) for index in range(1200)}
+    rest = {"student.head.aux.bias": torch.zeros(1), "distill_losses.a": torch.zeros(1), "epoch": 3}
+    torch.save({"state_dict": student | head | other | rest, "optimizer": {}}, tmp_path / "w8.pth")
     model = models.create("hrnet_w8_small", mask_fusion="add")
-    assert str(models.load_checkpoint(model, tmp_path / "w8.pth")).splitlines() == [
-        f"{tmp_path / 'w8.pth'} (mmpose 1.x): 350 entries loaded",
-        "  not used: data_preprocessor.0, data_preprocessor.1, data_preprocessor.2, data_preprocessor.3"
-        " and 2 more",
+    report = models.load_checkpoint(model, tmp_path / "w8.pth")
+    assert set(report.unused) == other.keys() | rest.keys() - {"epoch"}
+    assert str(report).splitlines() == [
+        f"{tmp_path / 'w8.pth'} (student of a DWPose distillation, mmpose 1.x): 350 entries loaded",
+        "  not used: teacher.* (1,200), student.head.aux.bias, distill_losses.a",
         "  fresh, not from the file: mask_fusion.stem.weight",
+        "  beside the weights: optimizer, epoch",
     ]
+
+
+KEYS = strategies.lists(strategies.sampled_from("abc"), min_size=1, max_size=4).map(".".join)
+
+
+@given(strategies.sets(KEYS), strategies.sets(KEYS))
+def test_groups_cover_every_unused_key_and_no_other(unused: set[str], used: set[str]) -> None:
+    unused -= used
+    groups = group_keys(sorted(unused), used)
+    covered: list[str] = []
+    for group in groups:
+        name, _, count = group.partition(" ")
+        members = [key for key in unused | used if key == name or (count and key.startswith(name[:-1]))]
+        assert not count or len(members) == int(count.strip("()"))
+        covered += members
+    assert sorted(covered) == sorted(unused)
+
+
+def test_missing_counters_are_one_group() -> None:
+    counters = [f"layer{index}.bn.num_batches_tracked" for index in range(9)]
+    assert group_keys(counters, ["layer1.bn.weight"]) == ["*.num_batches_tracked (9)"]
+    assert len(group_keys(counters[1:], [counters[0]])) == 8

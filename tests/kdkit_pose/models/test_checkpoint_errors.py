@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdkit.errors import ConfigurationError
+from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit_pose import models
 
 Refused = Callable[..., str]
@@ -26,6 +26,11 @@ def write_shapes(path: Path, name: str, **arguments: object) -> Path:
         ("hrnet_w48", "hrnet_w32", "this file is an HRNet-W48, the network built is HRNet-W32"),
         ("hrnet_w16", "hrnet_w16_small", "this file is an HRNet-W16, the network built is small HRNet-W16"),
         ("hrnet_w16_small", "hrnet_w16", "this file is a small HRNet-W16, the network built is HRNet-W16"),
+        ("hrnet_w32", "simplebaseline_resnet50", "an HRNet-W32, the network built is SimpleBaseline-50"),
+        ("simplebaseline_resnet50", "hrnet_w16", "a SimpleBaseline-50, the network built is HRNet-W16"),
+        ("simplebaseline_resnet50", "simplebaseline_resnet18", "a SimpleBaseline-50, the network built is Simple"),
+        ("lpn_50", "simplebaseline_resnet50", "an LPN-50, the network built is SimpleBaseline-50"),
+        ("litehrnet_18", "litehrnet_30", "a Lite-HRNet-18, the network built is Lite-HRNet-30"),
     ],
 )
 def test_another_width_or_depth_is_named(
@@ -46,10 +51,40 @@ def test_an_unknown_width_is_described(assert_refused: Refused, tmp_path: Path, 
     assert_refused(models.create("hrnet_w8_small"), tmp_path / "w40.pth", words, "give another file")
 
 
-def test_another_number_of_keypoints_is_named(assert_refused: Refused, tmp_path: Path) -> None:
-    path = write_shapes(tmp_path / "crowd.pth", "hrnet_w8_small", num_keypoints=14)
-    words = ("predicts 14 keypoints, the network built 17", "num_keypoints=14")
-    assert_refused(models.create("hrnet_w8_small"), path, *words)
+@pytest.mark.parametrize("name", ["hrnet_w8_small", "simplebaseline_resnet50", "hourglass4_128", "lpn_50"])
+def test_another_number_of_keypoints_is_named(assert_refused: Refused, tmp_path: Path, name: str) -> None:
+    path = write_shapes(tmp_path / "crowd.pth", name, num_keypoints=14)
+    with torch.device("meta"):
+        model = models.create(name)
+    words = ("predicts 14 keypoints, the network built 17", f"use models.create({name!r}, num_keypoints=14)")
+    message = assert_refused(model, path, *words)
+    assert "trunk_only=True" in message
+
+
+def test_kdkits_own_file_of_another_network_is_named_by_its_header(
+    assert_refused: Refused, tmp_path: Path
+) -> None:
+    models.save(models.create("simplebaseline_mobilenetv2_100", 3), tmp_path / "student.safetensors")
+    path, words = tmp_path / "student.safetensors", "use models.create('simplebaseline_mobilenetv2_100', ...)"
+    assert_refused(models.create("hrnet_w8_small"), path, words)
+    assert_refused(models.create("simplebaseline_mobilenetv2_100"), path, "3 keypoints, the network built 17")
+
+
+def test_a_network_of_ones_own_configuration_loads_and_is_told_of_other_keypoints(
+    assert_refused: Refused, tmp_path: Path
+) -> None:
+    config = models.HRNetConfig("mine", width=4, modules=(1, 1, 1), blocks=1, first_stage_blocks=1)
+    state = models.PoseHRNet("mine", config, 5).state_dict()
+    torch.save(state, tmp_path / "mine.pth")
+    network = models.PoseHRNet("mine", config, 5)
+    models.load_checkpoint(network, tmp_path / "mine.pth")
+    assert torch.equal(network.conv1.weight, state["conv1.weight"])
+    with pytest.raises(
+        CheckpointError, match=r"HRNet of width 4 with 1, 1, 1 modules.*unknown to kdkit: give another"
+    ):
+        models.load(tmp_path / "mine.pth")
+    words = "predicts 5 keypoints, the network built 6"
+    assert_refused(models.PoseHRNet("mine", config, 6), tmp_path / "mine.pth", words)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +161,20 @@ def test_one_entry_that_does_not_fit_refuses_all(
 def test_a_foreign_file_is_described(assert_refused: Refused, tmp_path: Path, content: object, words: str) -> None:
     torch.save(content, tmp_path / "foreign.pth")
     assert_refused(models.create("hrnet_w8_small"), tmp_path / "foreign.pth", words)
+
+
+def test_load_refuses_a_trunk_and_says_how_to_start_from_it(tmp_path: Path) -> None:
+    state = models.create("hrnet_w8_small").state_dict()
+    torch.save({key: value for key, value in state.items() if not key.startswith("final")}, tmp_path / "trunk.pth")
+    words = r"a small HRNet-W8 without a heatmap head.*models.create\('hrnet_w8_small'\), path, trunk_only=True"
+    with pytest.raises(CheckpointError, match=words):
+        models.load(tmp_path / "trunk.pth")
+
+
+def test_load_keeps_the_callers_own_mistakes_apart_from_the_files(tmp_path: Path) -> None:
+    models.save(models.create("hrnet_w8_small"), tmp_path / "student.safetensors")
+    with pytest.raises(ConfigurationError, match="no feature is called 'stage9'"):
+        models.load(tmp_path / "student.safetensors", features=("stage9",))
 
 
 def test_a_wrapped_network_is_not_loaded_into(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from kdkit.errors import BatchError
 from kdkit_pose import models
-from kdkit_pose.models.identity import identify
+from kdkit_pose.models.identify import identify
 
 FUSIONS = ["concat", "multiply", "add"]
 

@@ -90,13 +90,14 @@ def test_a_wrapper_is_not_saved_in_the_networks_place(tmp_path: Path, trained: n
             models.save(wrapper, tmp_path / "student.safetensors")
 
 
-def test_other_files_have_no_metadata_and_need_a_name(tmp_path: Path, trained: nn.Module) -> None:
+def test_other_files_have_no_metadata_and_load_all_the_same(tmp_path: Path, trained: nn.Module) -> None:
     torch.save(trained.state_dict(), tmp_path / "plain.pth")
     save_file(trained.state_dict(), tmp_path / "plain.safetensors")
     for path in (tmp_path / "plain.pth", tmp_path / "plain.safetensors"):
         assert models.read_metadata(path) == {}
-        with pytest.raises(CheckpointError, match=r"does not say which network.*models.create"):
-            models.load(path)
+        network = models.load(path)
+        assert models.describe(network) == models.describe(trained)
+        assert torch.equal(network.conv1.weight, trained.conv1.weight)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""What DARK and UDP share: Gaussians around the exact place, found again below the heatmap's grid."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdkit_pose.codecs.codec import Codec, FloatArray
+from kdkit_pose.codecs.gaussian import gaussians, labelled_keypoints, reaches_in
+from kdkit_pose.codecs.newton import Derivatives
+from kdkit_pose.codecs.peak import find_peaks
+from kdkit_pose.codecs.refine import refine
+from kdkit_pose.codecs.smoothing import smooth
+
+
+@dataclass(frozen=True)
+class Unbiased(Codec):
+    """Encodes around the exact place; decodes by a Newton step on the logarithm of the smoothed map.
+
+    The logarithm of a Gaussian is a parabola, whose top one Newton step finds exactly, at the map's border too:
+    see :func:`kdkit_pose.codecs.refine.refine`.
+    """
+
+    reach: ClassVar[int]
+
+    def encode(self, keypoints: npt.ArrayLike, visible: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """See :meth:`Codec.encode`; the Gaussian is not cut off, but one beyond 3 sigma weighs 0."""
+        points, labelled = labelled_keypoints(keypoints, visible)
+        centers = points / np.array(self.cell_size)
+        weight = (labelled & reaches_in(centers, 3 * self.sigma, self.heatmap_size)).astype(np.float32)
+        return gaussians(centers, self.sigma, self.heatmap_size, weight), weight
+
+    @property
+    def blur_kernel(self) -> int:
+        """Width of the smoothing before the decoding, in heatmap pixels: 11 for sigma 2, 17 for sigma 3."""
+        return max(3, 2 * round(3 * self.sigma) - 1)
+
+    @staticmethod
+    @abstractmethod
+    def _derivatives(values: Tensor) -> Derivatives:
+        """Those of log values [..., 2 reach + 1, 2 reach + 1] at their middle."""
+
+    def _decode_peaks(self, heatmap: Tensor) -> tuple[Tensor, Tensor]:
+        cells, scores = find_peaks(heatmap)
+        points = refine(
+            smooth(heatmap, self.blur_kernel, margin=self.reach),
+            cells,
+            kernel=self.blur_kernel,
+            sigma=self.sigma,
+            reach=self.reach,
+            derivatives=self._derivatives,
+        )
+        # A map without a positive value has nothing to be refined.
+        return torch.where(scores[..., None] > 0, points, 0.0), scores

@@ -1,0 +1,57 @@
+"""Ground truth whose persons are of another category than COCO's 1."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from kdkit.errors import DataError
+from kdkit_pose.codecs import DARK
+from kdkit_pose.data import CocoKeypoints, loader
+from kdkit_pose.evaluation import Evaluator, coco_metrics
+
+from .test_evaluator import CODEC, Oracle, batches
+
+
+@pytest.fixture
+def own(truth: dict[str, Any]) -> dict[str, Any]:
+    for annotation in truth["annotations"]:
+        annotation["category_id"] = 5
+    ball = {"id": 1, "image_id": 7, "category_id": 2, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}
+    categories = [{"id": 2, "name": "ball"}, {"id": 5, "name": "person"}]
+    return {**truth, "annotations": [*truth["annotations"], ball], "categories": categories}
+
+
+def test_results_are_of_the_files_own_category_and_score(own):
+    persons = {**own, "annotations": own["annotations"][:-1]}
+    evaluator = Evaluator(batches(persons), own, CODEC, flip=False)
+    results = evaluator.results(Oracle())
+    assert {result["category_id"] for result in results} == {5}
+    metrics = evaluator.metrics(Oracle())
+    assert metrics["AP"] is not None
+    assert metrics["AP"] > 0.99
+    with pytest.raises(DataError, match=r"result 0 is of category 2, the ground truth has \[5\]"):
+        coco_metrics(own, [{**results[0], "category_id": 2}], boxes="detector")
+
+
+def test_several_categories_with_keypoints_cannot_be_told_apart(truth):
+    names = [f"point {number}" for number in range(17)]
+    truth["categories"] = [{"id": number, "name": f"kind {number}", "keypoints": names} for number in (1, 2)]
+    with pytest.raises(DataError, match=r"2 categories with keypoints \(kind 1, kind 2\)"):
+        Evaluator(batches(truth), truth, CODEC)
+    # Results that say their category can be scored.
+    assert coco_metrics(truth, [], boxes="detector")["AP"] == 0
+
+
+def test_data_set_and_evaluator_agree_on_the_persons(own):
+    class Black(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(image), 17, 8, 8)
+
+    def draw(entry):
+        return torch.zeros(entry["height"], entry["width"], 3, dtype=torch.uint8).numpy()
+
+    data = CocoKeypoints(own, draw, codec=DARK(input_size=(32, 32)))
+    assert len(data) == 5
+    assert Evaluator(loader(data, 4), own, data.codec).metrics(Black())["AP"] is not None

@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdkit.errors import ConfigurationError
+from kdkit_pose.skeleton_names import find_flip_pairs, side
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("left_eye", "right_eye"),
+        ("eye_left", "eye_right"),
+        ("Left Eye", "Right Eye"),
+        ("l_eye", "r_eye"),
+        ("L-eye", "R-eye"),
+        ("eye.l", "eye.r"),
+        ("leftEye", "rightEye"),
+        ("LeftEye", "RightEye"),
+        ("LEye", "REye"),
+        ("eyeL", "eyeR"),
+        ("hand_left_thumb1", "hand_right_thumb1"),
+        ("left", "right"),
+    ],
+)
+def test_spellings_of_left_and_right_are_known(left, right):
+    assert find_flip_pairs(["nose", right, left], "x") == ((2, 1),)
+
+
+@pytest.mark.parametrize(
+    "name", ["nose", "cleft", "upright", "larynx", "rear", "left_of_right_eye", "l", "R", "", "lip"]
+)
+def test_other_names_tell_no_side(name):
+    assert side(name) is None
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), st.randoms())
+def test_pairs_are_found_in_any_order_of_keypoints(joints, random):
+    names = [f"{word}_{joint}" for joint in joints for word in ("left", "right")] + ["nose"]
+    random.shuffle(names)
+    pairs = find_flip_pairs(names, "x")
+    assert len(pairs) == len(joints)
+    for left, right in pairs:
+        assert names[left].replace("left", "right") == names[right]
+
+
+def test_one_side_alone_is_refused():
+    with pytest.raises(ConfigurationError, match="body: the keypoint 'right_eye' is of the right"):
+        find_flip_pairs(["right_eye", "left_ear", "right_ear"], "body")
