@@ -9,6 +9,10 @@ from kdkit import KdkitError
 from kdkit_pose.cli.demo import demo
 from kdkit_pose.cli.distill import distill
 from kdkit_pose.cli.evaluate import evaluate
+from kdkit_pose.cli.export import export
+from kdkit_pose.cli.masks import predict_masks, train_masks
+from kdkit_pose.cli.models import models
+from kdkit_pose.cli.predict import predict
 from kdkit_pose.cli.score import score
 from kdkit_pose.cli.synthesize import synthesize
 from kdkit_pose.cli.train import train
@@ -25,7 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, synthesize, train, distill, evaluate, score):
+for command in (
+    demo,
+    synthesize,
+    train,
+    distill,
+    evaluate,
+    predict,
+    score,
+    export,
+    models,
+    train_masks,
+    predict_masks,
+):
     app.command()(command)
 
 

@@ -1,24 +1,110 @@
-"""Data sets and evaluators from options."""
+"""Data sets, evaluators and skeletons from options."""
 
+import json
 from pathlib import Path
 
+from kdkit import ConfigurationError
 from kdkit_pose.codecs import Codec
-from kdkit_pose.data import Augment, CocoKeypoints, loader
+from kdkit_pose.data import Augment, CocoKeypoints, Unlabelled, loader, read_skeleton
 from kdkit_pose.evaluation import Evaluator
+from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
+from kdkit_pose.skeleton_category import COCO_LIKE, Sigmas
 
 
 def training_data(
-    annotations: Path, images: Path, codec: Codec, *, augment: bool, masks: bool, seed: int
+    annotations: Path,
+    images: Path,
+    codec: Codec,
+    *,
+    augment: bool,
+    masks: bool,
+    seed: int,
+    skeleton: Skeleton = COCO,
+    unlabelled: Unlabelled = "leave out",
+    boxes: Path | None = None,
+    box_threshold: float = 0.0,
+    predicted_masks: Path | None = None,
 ) -> CocoKeypoints:
-    """Return the training persons, augmented as the reference does, or not at all."""
+    """Return the training persons, augmented as the reference does, or not at all.
+
+    With ``boxes`` they are a detector's, and ``unlabelled`` must be ``"keep"``.
+    """
     return CocoKeypoints(
-        annotations, images, codec=codec, augment=Augment() if augment else None, masks=masks, seed=seed
+        annotations,
+        images,
+        codec=codec,
+        augment=Augment() if augment else None,
+        skeleton=skeleton,
+        masks=masks,
+        seed=seed,
+        unlabelled=unlabelled,
+        boxes=boxes,
+        box_threshold=box_threshold,
+        predicted_masks=predicted_masks if masks else None,
     )
 
 
-def validation(annotations: Path | None, images: Path, codec: Codec, *, masks: bool) -> Evaluator | None:
+def validation(
+    annotations: Path | None,
+    images: Path,
+    codec: Codec,
+    *,
+    masks: bool,
+    skeleton: Skeleton = COCO,
+    predicted_masks: Path | None = None,
+) -> Evaluator | None:
     """Return what evaluates with ground-truth boxes, or None without annotations."""
     if annotations is None:
         return None
-    data = CocoKeypoints(annotations, images, codec=codec, masks=masks)
-    return Evaluator(loader(data, 64), annotations, codec)
+    data = CocoKeypoints(
+        annotations,
+        images,
+        codec=codec,
+        skeleton=skeleton,
+        masks=masks,
+        predicted_masks=predicted_masks if masks else None,
+    )
+    return Evaluator(loader(data, 64), annotations, codec, skeleton=skeleton)
+
+
+def skeleton_of(annotations: Path, option: str | None = None, sigmas: str | None = None) -> Skeleton:
+    """Return the skeleton that ``--skeleton`` and ``--sigmas`` ask for.
+
+    Args:
+        annotations: what says it if the option does not.
+        option: ``coco``, ``crowdpose``, or a JSON file with ``categories``.
+        sigmas: numbers parted by commas, a file of them, or ``coco-like``.
+
+    Raises:
+        DataError: if a file cannot be read, or does not say it.
+        ConfigurationError: if an option cannot be used, or nothing says the keypoints' sigmas or flip pairs.
+    """
+    constants = parse_sigmas_option(sigmas)
+    if option is None:
+        return read_skeleton(annotations, constants)
+    known = {"coco": COCO, "crowdpose": CROWDPOSE}.get(option.lower())
+    if known is not None:
+        return Skeleton.from_category({"name": known.name, "keypoints": known.keypoints}, constants)
+    if not Path(option).is_file():
+        raise ConfigurationError(f"--skeleton '{option}' must be coco, crowdpose, or a JSON file with categories")
+    return read_skeleton(option, constants)
+
+
+def parse_sigmas_option(text: str | None) -> Sigmas | None:
+    """Return the numbers of ``--sigmas``, which may be a file; None without it.
+
+    Raises:
+        ConfigurationError: if it is no list of numbers.
+    """
+    if text is None or text == COCO_LIKE:
+        return text
+    try:
+        content = Path(text).read_text(encoding="utf-8") if Path(text).is_file() else text
+        if content.lstrip().startswith("["):
+            return [float(number) for number in json.loads(content)]
+        return [float(number) for number in content.replace(",", " ").split()]
+    except (TypeError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"--sigmas '{text}' must be numbers parted by commas, a file of them (plain or a JSON list), or "
+            f"{COCO_LIKE} ({error})"
+        ) from error

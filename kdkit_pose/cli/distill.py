@@ -5,20 +5,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 
-from kdkit import Condition, ConfigurationError, Curriculum, Epochs, Plateau, Schedule
-from kdkit_pose import models, recipes
+from kdkit import ConfigurationError
+from kdkit_pose import recipes
 from kdkit_pose.cli import options
-from kdkit_pose.cli.datasets import training_data, validation
-from kdkit_pose.cli.loading import describe_file, load_network
-from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.curriculum import build_curriculum
+from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
+from kdkit_pose.cli.loading import describe_file
+from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.show import describe_data, show_result
-from kdkit_pose.codecs import Codec
+from kdkit_pose.cli.teachers import TeacherFile, load_teachers
 from kdkit_pose.fit import FitSettings, fit
-from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.models import names
 from kdkit_pose.teacher_check import check_teachers
 
 Recipe = StrEnum("Recipe", {name: name for name in recipes.NAMES})  # type: ignore[misc]
@@ -35,19 +35,8 @@ class Binarized(StrEnum):
     both = "both"
 
 
-ROLES = {
-    "odkd": ("primary", "senior"),
-    "reversed_order": ("primary", "senior"),
-    "joint": ("primary", "senior"),
-    "primary_only": ("primary",),
-    "fpd": ("primary",),
-    "senior_only": ("senior",),
-    "supervised": (),
-}
-
-
 def distill(
-    student: Annotated[str, typer.Option(help=f"The student: {', '.join(models.names())}.")],
+    student: Annotated[str, typer.Option(help=f"The student: {', '.join(names())}.")],
     train_annotations: options.TrainAnnotations,
     images: options.Images,
     out: options.Out,
@@ -59,14 +48,22 @@ def distill(
     primary_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
     senior_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
     senior_mask_fusion: Annotated[str, typer.Option(help="With --senior-model: how its mask enters.")] = "none",
+    skeleton: options.SkeletonOption = None,
+    sigmas: options.SigmasOption = None,
+    boxes: options.TrainBoxes = None,
+    box_threshold: options.BoxThreshold = 0.0,
+    keep_unlabelled: options.KeepUnlabelled = False,
+    predicted_masks: options.PredictedMasks = None,
     val_annotations: options.ValAnnotations = None,
     val_images: options.ValImages = None,
+    val_predicted_masks: options.ValPredictedMasks = None,
     teacher_floor: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Stop if a teacher's val/AP, 0 to 1, is below this."),
     ] = None,
     allow_weak_teachers: Annotated[bool, typer.Option(help="Go on with teachers below the floor.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for the student to start from.")] = None,
+    pretrained: options.Pretrained = None,
     codec: options.CodecName = None,
     input_size: options.InputSize = None,
     sigma: options.Sigma = None,
@@ -105,9 +102,17 @@ def distill(
         --train-annotations person_keypoints_train2017.json --images train2017 \\
         --val-annotations person_keypoints_val2017.json --val-images val2017
     """
-    console = Console()
-    files = {"primary": (primary, primary_model, "none"), "senior": (senior, senior_model, senior_mask_fusion)}
-    teachers, known = _load_teachers(recipe.value, files)
+    console = Console(highlight=False, soft_wrap=True)
+    unlabelled = keep_unlabelled or boxes is not None
+    _require_sense(plateau, teacher_floor, val_annotations, boxes, alpha)
+    body = skeleton_of(train_annotations, skeleton, sigmas)
+    files = {
+        "primary": TeacherFile(primary, primary_model),
+        "senior": TeacherFile(senior, senior_model, senior_mask_fusion),
+    }
+    teachers = load_teachers(recipe.value, files, body, f"'{train_annotations}'")
+    for role, loaded in teachers.loaded.items():
+        console.print(f"teacher {role}: {loaded.report}", markup=False)
     settings = FitSettings(
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -120,13 +125,11 @@ def distill(
         export=export.value,
         tensorboard=tensorboard,
     )
-    if plateau is not None and val_annotations is None:
-        raise ConfigurationError("--plateau watches val/AP: give --val-annotations")
-    if teacher_floor is not None and val_annotations is None:
-        raise ConfigurationError("--teacher-floor evaluates the teachers: give --val-annotations")
+    network = new_network(student, body, seed, console, checkpoint=checkpoint, pretrained=pretrained)
+    by_role = teachers.by_role
     curriculum = build_curriculum(
         recipe.value,
-        teachers,
+        by_role,
         epochs=epochs,
         switch_epoch=switch_epoch,
         plateau=plateau,
@@ -134,131 +137,75 @@ def distill(
         binarize=binarize.value if binarize else None,
         threshold=threshold,
         learning_rate=settings.rate(),
+        outputs=network.heatmap_outputs,
+        unlabelled=unlabelled,
     )
-    taught = _teachers_codec(codec, input_size, sigma, known)
+    taught = teachers.codec_for(codec, input_size, sigma)
+    for role in teachers.silent:
+        console.print(f"teacher {role}: its file names no codec, {taught} is assumed; see --codec", markup=False)
     learned = replace(taught, decoder=recipes.decoder_for(curriculum))
-    masks = any("mask" in teacher.reads for teacher in teachers.values())
-    torch.manual_seed(seed)
-    network = models.create(student)
-    if checkpoint is not None:
-        console.print(str(models.load_checkpoint(network, checkpoint)), highlight=False, soft_wrap=True)
-    data = training_data(train_annotations, images, taught, augment=augment, masks=masks, seed=seed)
-    console.print(describe_data(data, "training persons"), highlight=False, soft_wrap=True)
+    masks = any("mask" in teacher.reads for teacher in by_role.values())
+    data = training_data(
+        *(train_annotations, images, taught),
+        augment=augment,
+        masks=masks,
+        seed=seed,
+        skeleton=body,
+        unlabelled="keep" if unlabelled else "leave out",
+        boxes=boxes,
+        box_threshold=box_threshold,
+        predicted_masks=predicted_masks,
+    )
+    console.print(describe_data(data, "training persons"), markup=False)
     # Last of all that may go wrong, since it takes longest.
-    if (watch := validation(val_annotations, val_images or images, taught, masks=masks)) is not None:
+    held_out = val_annotations, val_images or images
+    watch = validation(*held_out, taught, masks=masks, skeleton=body, predicted_masks=val_predicted_masks)
+    if watch is not None:
         check_teachers(
-            teachers,
+            by_role,
             watch,
             floor=teacher_floor,
             allow_weak=allow_weak_teachers,
-            say=lambda line: console.print(line, highlight=False, soft_wrap=True),
+            say=lambda line: console.print(line, markup=False),
         )
-    elif teachers:
-        console.print("no --val-annotations: the teachers are not checked", highlight=False)
+    elif by_role:
+        console.print("no --val-annotations: the teachers are not checked")
     result = fit(
         network,
         curriculum,
         data,
         out,
         settings,
-        evaluator=validation(val_annotations, val_images or images, learned, masks=False),
+        evaluator=validation(*held_out, learned, masks=False, skeleton=body),
         codec=learned,
         config={
             "recipe": recipe.value,
-            "teachers": {name: describe_file(path) for name in teachers if (path := files[name][0])},
+            "teachers": {role: describe_file(loaded.report.path) for role, loaded in teachers.loaded.items()},
             "train_annotations": str(train_annotations),
             "images": str(images),
+            "boxes": str(boxes) if boxes else None,
+            "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
             "checkpoint": str(checkpoint) if checkpoint else None,
+            "pretrained": pretrained,
         },
     )
     show_result(result, console)
 
 
-def build_curriculum(
-    recipe: str,
-    teachers: dict[str, MaskAwareTeacher],
-    *,
-    epochs: int,
-    switch_epoch: int | None,
+def _require_sense(
     plateau: int | None,
+    teacher_floor: float | None,
+    val_annotations: Path | None,
+    boxes: Path | None,
     alpha: float,
-    binarize: str | None,
-    threshold: float,
-    learning_rate: Schedule,
-) -> Curriculum:
-    """Return a recipe's curriculum with the options' values.
-
-    Raises:
-        ConfigurationError: if a stage would be left without an epoch.
-    """
-    roles = ROLES[recipe]
-    if switch_epoch is not None and recipe not in ("odkd", "reversed_order"):
-        raise ConfigurationError(f"recipe '{recipe}' has one stage: leave out --switch-epoch")
-    if binarize is not None and recipe == "fpd":
-        raise ConfigurationError("recipe 'fpd' binarizes nothing: leave out --binarize, or take primary_only")
-    if binarize in ("teacher", "both") and recipe == "supervised":
-        raise ConfigurationError("recipe 'supervised' has no teacher: --binarize truth, or none")
-    build = getattr(recipes, recipe)
-    arguments: dict[str, object] = {"learning_rate": learning_rate}
-    if recipe in ("odkd", "reversed_order"):
-        first = switch_epoch if switch_epoch is not None else epochs // 2
-        if not 0 < first < epochs:
-            raise ConfigurationError(
-                f"recipe '{recipe}' has two stages, and switches after epoch {first} of {epochs}: each needs one "
-                f"at least; see --epochs and --switch-epoch"
-            )
-        order = roles if recipe == "odkd" else roles[::-1]
-        arguments[f"{order[0]}_until"] = _until(first, plateau)
-        arguments[f"{order[1]}_until"] = _until(epochs - first, plateau)
-        if binarize is not None:
-            arguments[f"{order[1]}_binarized"] = binarize
-    else:
-        arguments["until"] = _until(epochs, plateau)
-        if binarize is not None and recipe == "supervised":
-            arguments["binarized"] = binarize == "truth"
-        elif binarize is not None:
-            arguments["binarized"] = binarize
-    if recipe != "supervised":
-        arguments["alpha"] = alpha
-    if recipe != "fpd":
-        arguments["threshold"] = threshold
-    curriculum: Curriculum = build(*(teachers[role] for role in roles), **arguments)
-    return curriculum
-
-
-def _teachers_codec(name: str | None, input_size: str | None, sigma: float | None, known: Codec | None) -> Codec:
-    """Return the codec of the teachers' heatmaps; options may not contradict what their files say."""
-    codec = build_codec(name, input_size, sigma, known=known)
-    if known is not None and codec != known:
+) -> None:
+    """Refuse options that are of no use together, before anything is read."""
+    if plateau is not None and val_annotations is None:
+        raise ConfigurationError("--plateau watches val/AP: give --val-annotations")
+    if teacher_floor is not None and val_annotations is None:
+        raise ConfigurationError("--teacher-floor evaluates the teachers: give --val-annotations")
+    if boxes is not None and alpha != 1:
         raise ConfigurationError(
-            f"the teachers were trained for {known}, the options ask for {codec}: their heatmaps would mean "
-            f"something else; leave --codec, --input-size and --sigma out"
+            f"--boxes have no keypoints to learn from, but --alpha {alpha:g} leaves {1 - alpha:g} of the loss to "
+            "keypoints: give --alpha 1"
         )
-    return codec
-
-
-def _until(epochs: int, plateau: int | None) -> Condition:
-    return Epochs(epochs) if plateau is None else Epochs(epochs) | Plateau("val/AP", patience=plateau)
-
-
-def _load_teachers(
-    recipe: str, files: dict[str, tuple[Path | None, str | None, str]]
-) -> tuple[dict[str, MaskAwareTeacher], Codec | None]:
-    """Return the recipe's teachers, and the codec that their files agree on."""
-    teachers: dict[str, MaskAwareTeacher] = {}
-    known: Codec | None = None
-    for role in ROLES[recipe]:
-        path, model, fusion = files[role]
-        if path is None:
-            raise ConfigurationError(f"recipe '{recipe}' learns from a {role} teacher: give --{role}")
-        network, codec = load_network(path, model, fusion, f"--{role}-model")
-        # How a teacher is decoded is its own affair: the student imitates its heatmaps.
-        codec = replace(codec, decoder="peak") if codec is not None else None
-        if known is not None and codec is not None and codec != known:
-            raise ConfigurationError(
-                f"the teachers were trained for different codecs, {known} and {codec}: a student can imitate "
-                f"both only if their heatmaps mean the same"
-            )
-        known = known or codec
-        teachers[role] = MaskAwareTeacher(role, network)
-    return teachers, known

@@ -1,69 +1,131 @@
 """``kdkit-pose evaluate``."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 
-from kdkit import ConfigurationError
-from kdkit_pose.cli.loading import load_network
-from kdkit_pose.cli.options import CodecName, InputSize, Json, Sigma, Workers, build_codec
-from kdkit_pose.cli.show import Tracked, describe_data, metrics_table, write_json
-from kdkit_pose.codecs import Decoder
-from kdkit_pose.data import CocoKeypoints, loader
-from kdkit_pose.evaluation import Evaluator, write_results
-from kdkit_pose.evaluation.metrics import Boxes
+from kdkit_pose.cli import options
+from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.evaluated import Evaluated, Evaluation
+from kdkit_pose.cli.loading import LoadedNetwork, check_codec, load_network
+from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.show import describe_data, keypoints_table, metrics_table, write_json
+from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.evaluation import Comparison, compare, write_results
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Option(help="The network's file.")],
-    annotations: Annotated[Path, typer.Option(help="COCO keypoint annotations: the ground truth.")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="The network's file: kdkit's, an official one, mmpose's or DWPose's.")
+    ],
+    annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations: the ground truth.")],
     images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
-    model: Annotated[str | None, typer.Option(help="The network, where the file does not say it.")] = None,
-    mask_fusion: Annotated[str, typer.Option(help="With --model: how the mask enters.")] = "none",
+    against: Annotated[
+        Path | None, typer.Option(help="Another network's file, to be compared on the same persons.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The network, where its file is not recognised.")] = None,
+    against_model: Annotated[str | None, typer.Option(help="The same of --against.")] = None,
+    mask_fusion: Annotated[str, typer.Option(help="How the mask enters, where its file is silent.")] = "none",
+    skeleton: options.SkeletonOption = None,
+    sigmas: options.SigmasOption = None,
     boxes: Annotated[
         Path | None, typer.Option(help="A detector's boxes in COCO's result format, instead of ground truth's.")
     ] = None,
-    codec: CodecName = None,
-    input_size: InputSize = None,
-    sigma: Sigma = None,
+    box_threshold: options.BoxThreshold = 0.0,
+    predicted_masks: options.PredictedMasks = None,
+    codec: options.CodecName = None,
+    input_size: options.InputSize = None,
+    sigma: options.Sigma = None,
     decoder: Annotated[str | None, typer.Option(help="How to decode: peak or centroid.")] = None,
+    force_codec: Annotated[
+        bool, typer.Option("--force-codec", help="Read heatmaps as the options say, whatever the file says.")
+    ] = False,
     flip: Annotated[bool, typer.Option(help="Average with the mirrored input's heatmaps.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Persons at a time.")] = 64,
-    workers: Workers = 0,
+    workers: options.Workers = 0,
+    resamples: Annotated[int, typer.Option(min=100, help="With --against: draws of the bootstrap.")] = 2000,
     results: Annotated[Path | None, typer.Option(help="Also write the keypoints found, in COCO's format.")] = None,
-    json: Json = None,
+    json: options.Json = None,
+    details: Annotated[
+        Path | None, typer.Option(help="Also write all that is printed, errors by keypoint too, as JSON.")
+    ] = None,
 ) -> None:
-    """Evaluate a network as COCO does.
+    """Evaluate a network as COCO does, or two and their difference.
 
-    Flip test, decoding, rescoring, OKS-NMS, AP; with the ground truth's boxes, or with a detector's by --boxes.
+    Flip test, decoding, rescoring, OKS-NMS; COCO's ten figures and each keypoint's error; with the ground truth's
+    boxes, or with a detector's by --boxes. With --against, the difference in AP comes with an interval by a
+    paired bootstrap over the pictures.
 
     \b
     Example:
       kdkit-pose evaluate --checkpoint runs/odkd/student.safetensors \\
-        --annotations person_keypoints_val2017.json --images val2017
+        --annotations person_keypoints_val2017.json --images val2017 \\
+        --against runs/plain/student.safetensors
     """
-    network, known = load_network(checkpoint, model, mask_fusion, "--model")
-    chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
-    scheme = build_codec(codec, input_size, sigma, known=known, decoder=chosen)
-    if boxes is not None and "mask" in network.inputs:
-        raise ConfigurationError(
-            f"'{checkpoint}' reads each person's mask, and detector boxes have none: evaluate it without --boxes"
-        )
-    data = CocoKeypoints(annotations, images, codec=scheme, boxes=boxes, masks="mask" in network.inputs)
-    source: Boxes = "ground truth" if boxes is None else "detector"
-    batches = Tracked(loader(data, batch_size, workers=workers), "evaluating")
-    evaluator = Evaluator(batches, annotations, scheme, flip=flip, boxes=source)
-    found = evaluator.results(network.to("cuda" if torch.cuda.is_available() else "cpu"))
-    metrics = evaluator.score(found)
-    console = Console()
-    console.print(describe_data(data), highlight=False, soft_wrap=True)
-    console.print(metrics_table({str(network.name): metrics}, "network"))
-    console.print(
-        f"{source} boxes, flip test {'on' if flip else 'off'}, {scheme}", highlight=False, soft_wrap=True
+    evaluation = Evaluation(
+        *(annotations, images, skeleton_of(annotations, skeleton, sigmas), boxes, box_threshold),
+        *(predicted_masks, flip, batch_size, workers),
     )
+    # Whatever may be wrong with either file is said before the first is evaluated.
+    first = load_network(checkpoint, model, mask_fusion, "--model")
+    second = None if against is None else load_network(against, against_model, "none", "--against-model")
+    asked: dict[str, Any] = {"name": codec, "input_size": input_size, "sigma": sigma, "decoder": decoder}
+    schemes = [_codec(loaded, asked, force=force_codec) for loaded in (first, second) if loaded is not None]
+    runs = [
+        evaluation.run(loaded, scheme)
+        for loaded, scheme in zip(filter(None, (first, second)), schemes, strict=True)
+    ]
+    comparison = None
+    if len(runs) == 2:
+        found, other = (run.results for run in runs)
+        comparison = compare(annotations, found, other, skeleton=evaluation.skeleton, resamples=resamples)
+    _show(Console(), runs, comparison)
     if results is not None:
-        write_results(found, results)
-    write_json(metrics, json)
+        write_results(runs[0].results, results)
+    write_json(runs[0].metrics, json)
+    write_json(_details(runs, comparison), details)
+
+
+def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> Codec:
+    """Return how a network's heatmaps are read: as its file says, and as the options say where it is silent.
+
+    Raises:
+        ConfigurationError: The options contradict the file, and are not forced.
+    """
+    decoder: Decoder | None = asked["decoder"]
+    codec = build_codec(asked["name"], asked["input_size"], asked["sigma"], known=loaded.codec, decoder=decoder)
+    if not force:
+        check_codec(codec, loaded.codec, loaded.report.path, "insist with --force-codec")
+    return codec
+
+
+def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None) -> None:
+    """Print what was found: the data, the figures, how they came about, each keypoint's error, the difference."""
+    letters = ("",) if comparison is None else ("A ", "B ")
+    names = [f"{letter}{run.loaded.network.name}" for letter, run in zip(letters, runs, strict=True)]
+    lines = [describe_data(runs[0].data)]
+    for name, run in zip(names, runs, strict=True):
+        lines += [f"{name}: {run.loaded.report}", f"  {run.protocol}"]
+        if run.loaded.codec is None:
+            lines.append("  its file names no codec: this one is assumed, see --codec")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(metrics_table({name: run.metrics for name, run in zip(names, runs, strict=True)}, "network"))
+    for name, run in zip(names, runs, strict=True):
+        errors = run.errors
+        found = f"{errors.matched} of {errors.persons} persons have a result"
+        console.print(f"{name}: {found}; their errors, keypoint by keypoint:", highlight=False, soft_wrap=True)
+        console.print(keypoints_table(errors))
+    if comparison is not None:
+        console.print(f"A - B: {comparison}", highlight=False, soft_wrap=True)
+
+
+def _details(runs: list[Evaluated], comparison: Comparison | None) -> dict[str, Any]:
+    details = runs[0].details()
+    if comparison is not None:
+        difference = {"difference": comparison.difference, **asdict(comparison)}
+        details |= {"against": runs[1].details(), "comparison": difference}
+    return details

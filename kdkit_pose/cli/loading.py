@@ -1,13 +1,32 @@
 """Networks from checkpoint files, for the command line."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from kdkit import ConfigurationError
-from kdkit_pose import codecs, models
+from kdkit_pose import codecs
 from kdkit_pose.codecs import Codec
-from kdkit_pose.models import PoseNetwork
-from kdkit_pose.skeleton import COCO
+from kdkit_pose.models import LoadReport, PoseNetwork
+from kdkit_pose.models.saving import load_described
+from kdkit_pose.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network and what its file says of it.
+
+    Args:
+        network: the network, on the CPU, in training mode.
+        codec: what its heatmaps mean; None where the file does not say it.
+        skeleton: what its keypoints are; None where the file does not say it.
+        report: which of the file's weights were loaded, and which not.
+    """
+
+    network: PoseNetwork
+    codec: Codec | None
+    skeleton: Skeleton | None
+    report: LoadReport
 
 
 def describe_file(path: Path) -> dict[str, str]:
@@ -16,37 +35,87 @@ def describe_file(path: Path) -> dict[str, str]:
         return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> tuple[PoseNetwork, Codec | None]:
-    """Return the network in a checkpoint, and the codec it was trained with where the file says so.
+def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> LoadedNetwork:
+    """Return the network in a checkpoint, and the codec and skeleton it was trained with where the file says so.
 
     Args:
-        path: kdkit's own file, or an official or mmpose HRNet checkpoint.
-        model: the network's name; needed where the file does not say it.
-        mask_fusion: how a mask enters, where ``model`` is given.
+        path: any file that `models.load` takes.
+        model: the network's name, for a file that is not recognised; a name that contradicts the file is
+            refused.
+        mask_fusion: how a mask enters, where the file does not say it; ``none`` is what the file says.
         option: the option that gives the model, named in the error.
 
     Raises:
-        CheckpointError: if the file cannot be used.
-        ConfigurationError: if nothing says which network the file holds, or it has other keypoints than COCO's.
+        CheckpointError: if the file cannot be used, or nothing says which network it holds.
+        ConfigurationError: if there is no such model or mask fusion, or the file's codec or skeleton cannot be
+            read.
     """
-    metadata = models.read_metadata(path)
-    if model is None and mask_fusion != "none":
+    fusion = None if mask_fusion == "none" else mask_fusion
+    network, report, found = load_described(path, model=model, mask_fusion=fusion, option=option)
+    codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None
+    skeleton = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
+    return LoadedNetwork(network, codec, skeleton, report)
+
+
+def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the data") -> None:
+    """Require that a network predicts the data's keypoints.
+
+    Args:
+        loaded: the network.
+        skeleton: the data's skeleton.
+        data: how to call the data in the error, such as its file.
+
+    Raises:
+        ConfigurationError: another number of keypoints, or others than the file names.
+    """
+    path, count = loaded.report.path, loaded.network.num_keypoints
+    if count != skeleton.num_keypoints:
         raise ConfigurationError(
-            f"mask fusion '{mask_fusion}' is of no use without {option}, which names the network"
+            f"'{path}' predicts {count} keypoints, {data} has {skeleton.num_keypoints} ({skeleton.name}): give"
+            " data of the same keypoints, or another checkpoint"
         )
-    if model is not None:
-        network = models.create(model, checkpoint=path, mask_fusion=mask_fusion)
-    elif "model" in metadata:
-        network = models.load(path)
-    else:
+    if loaded.skeleton is None or loaded.skeleton.keypoints == skeleton.keypoints:
+        return
+    pairs = zip(loaded.skeleton.keypoints, skeleton.keypoints, strict=True)
+    place, (predicted, wanted) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise ConfigurationError(
+        f"'{path}' was trained for the keypoints of {loaded.skeleton.name}, {data} has those of {skeleton.name}:"
+        f" number {place + 1} is {predicted!r} there and {wanted!r} here; give data of the same keypoints in the"
+        " same order, or another checkpoint"
+    )
+
+
+def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "") -> None:
+    """Require that heatmaps are read as they were learnt; only the decoder is free.
+
+    Args:
+        asked: the codec that options describe.
+        known: what the checkpoint says; None if nothing, which contradicts nothing.
+        path: the checkpoint, named in the error.
+        remedy: a further way out, such as an option that insists, to end the error with.
+
+    Raises:
+        ConfigurationError: another convention, input size or sigma.
+    """
+    if known is None:
+        return
+    differences = [
+        (option, learnt, wanted)
+        for option, learnt, wanted in (
+            ("--codec", known.name, asked.name),
+            ("--input-size", _size(known), _size(asked)),
+            ("--sigma", f"{known.sigma:g}", f"{asked.sigma:g}"),
+        )
+        if learnt != wanted
+    ]
+    if differences:
+        told = ", ".join(f"{option} {learnt}, not {wanted}" for option, learnt, wanted in differences)
+        options = ", ".join(option for option, _, _ in differences)
         raise ConfigurationError(
-            f"'{path}' does not say which network it holds: name it with {option}, one of "
-            f"{', '.join(models.names())}"
+            f"'{path}' says that it was trained for {told}: its heatmaps would be misread; leave {options} out"
+            + (f", or {remedy}" if remedy else "")
         )
-    if network.num_keypoints != COCO.num_keypoints:
-        raise ConfigurationError(
-            f"'{path}' predicts {network.num_keypoints} keypoints, the command line works with COCO's "
-            f"{COCO.num_keypoints}: use kdkit_pose from Python, with a Skeleton"
-        )
-    codec = codecs.from_metadata(metadata) if "codec" in metadata else None
-    return network, codec
+
+
+def _size(codec: Codec) -> str:
+    return f"{codec.input_size[1]}x{codec.input_size[0]}"

@@ -62,6 +62,46 @@ Augmentation = Annotated[bool, typer.Option("--augment/--no-augment", help="Scal
 ExportOption = Annotated[
     Export, typer.Option("--export", help="Which epoch's student is written; best is by val/AP.")
 ]
+SkeletonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--skeleton",
+        help="The keypoints: coco, crowdpose, or a JSON file whose categories list them; by default what the "
+        "annotations' category lists.",
+    ),
+]
+SigmasOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sigmas",
+        help="OKS constants of keypoints that are not COCO's or CrowdPose's: numbers parted by commas, a file of "
+        "them, or coco-like for a rough choice.",
+    ),
+]
+TrainBoxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        help="A detector's boxes, in COCO's result format, to train on without labels: teachers alone teach them.",
+    ),
+]
+BoxThreshold = Annotated[float, typer.Option("--box-threshold", help="Leave out boxes of a lower score.")]
+KeepUnlabelled = Annotated[
+    bool, typer.Option("--keep-unlabelled", help="Also persons without a labelled keypoint, for teachers alone.")
+]
+PredictedMasks = Annotated[
+    Path | None,
+    typer.Option("--predicted-masks", help="Masks for persons without one, made by kdkit-pose predict-masks."),
+]
+ValPredictedMasks = Annotated[
+    Path | None, typer.Option("--val-predicted-masks", help="The same for the validation persons.")
+]
+Pretrained = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained", help="Start the trunk from ImageNet: a classifier's file, or hub to let timm fetch it."
+    ),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this JSON file.")]
 
 

@@ -6,26 +6,43 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kdkit_pose.cli.options import Json
+from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.options import Json, SigmasOption, SkeletonOption
 from kdkit_pose.cli.show import metrics_table, write_json
-from kdkit_pose.evaluation import coco_metrics
+from kdkit_pose.evaluation import coco_metrics, compare
 
 
 def score(
     annotations: Annotated[Path, typer.Option(help="COCO keypoint annotations: the ground truth.")],
     results: Annotated[Path, typer.Option(help="A COCO keypoint results file.")],
+    against: Annotated[
+        Path | None, typer.Option(help="Another results file, to be compared on the same pictures.")
+    ] = None,
     boxes: Annotated[
         str, typer.Option(help="Where the results' boxes came from: 'ground truth' or 'detector'.")
     ] = "ground truth",
+    skeleton: SkeletonOption = None,
+    sigmas: SigmasOption = None,
+    resamples: Annotated[int, typer.Option(min=100, help="With --against: draws of the bootstrap.")] = 2000,
     json: Json = None,
 ) -> None:
-    """Score a results file with COCO's keypoint metrics.
+    """Score a results file with COCO's keypoint metrics, or two and their difference.
 
     \b
     Example:
       kdkit-pose score --annotations person_keypoints_val2017.json \\
         --results results.json
     """
-    metrics = coco_metrics(annotations, results, boxes=boxes)  # type: ignore[arg-type]  # checked there
-    Console().print(metrics_table({results.name: metrics}, "results"))
+    bones = skeleton_of(annotations, skeleton, sigmas)
+    metrics = coco_metrics(annotations, results, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
+    rows = {results.name: metrics}
+    difference = ""
+    if against is not None:
+        other = coco_metrics(annotations, against, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
+        rows = {f"A {results.name}": metrics, f"B {against.name}": other}
+        difference = f"A - B: {compare(annotations, results, against, skeleton=bones, resamples=resamples)}"
+    console = Console()
+    console.print(metrics_table(rows, "results"))
+    if difference:
+        console.print(difference, highlight=False, soft_wrap=True)
     write_json(metrics, json)

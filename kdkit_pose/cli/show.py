@@ -16,16 +16,21 @@ from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.evaluation import KeypointErrors, Metrics
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+CROWD_FIGURES = ("AP", "AP50", "AP75", "AP_easy", "AP_medium", "AP_hard", "AR", "AR50", "AR75")
 
 
 def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
-    """Return COCO's ten figures of each row, and where its boxes came from, in 80 columns."""
+    """Return COCO's ten figures of each row, and where its boxes came from, in 80 columns.
+
+    Where the ground truth has levels of crowding, CrowdPose's nine.
+    """
+    columns = CROWD_FIGURES if any("AP_easy" in metrics for metrics in rows.values()) else FIGURES
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
     table.add_column(first, overflow="fold")
-    for figure in FIGURES:
+    for figure in columns:
         table.add_column(figure, justify="right", no_wrap=True)
     for name, metrics in rows.items():
-        figures = [metrics[figure] for figure in FIGURES]  # type: ignore[literal-required]
+        figures = [metrics.get(figure) for figure in columns]
         table.add_row(
             f"{name}\n{metrics['boxes']} boxes", *("-" if value is None else f"{value:.3f}" for value in figures)
         )
@@ -35,11 +40,10 @@ def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
 
 
 def keypoints_table(errors: KeypointErrors) -> Table:
-    """Return each keypoint's error, in 80 columns."""
-    share = f"{errors.found} of {errors.persons} persons found at OKS 0.50, and only of these:"
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=share, title_justify="left")
+    """Return each keypoint's error, in 80 columns; median and mean in pixels of the picture."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("keypoint", overflow="fold")
-    for column in ("labelled", "median px", "mean px", "mean OKS"):
+    for column in ("labelled", "median px", "mean px", "OKS"):
         table.add_column(column, justify="right", no_wrap=True)
     for error in errors.keypoints:
         figures = ((error.median, ".1f"), (error.mean, ".1f"), (error.similarity, ".3f"))

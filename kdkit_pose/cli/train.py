@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 
 from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
-from kdkit_pose.cli.datasets import training_data, validation
+from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
+from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.options import build_codec
 from kdkit_pose.cli.show import describe_data, show_result
 from kdkit_pose.fit import FitSettings, fit
@@ -20,14 +20,19 @@ def train(
     train_annotations: options.TrainAnnotations,
     images: options.Images,
     out: options.Out,
+    skeleton: options.SkeletonOption = None,
+    sigmas: options.SigmasOption = None,
     val_annotations: options.ValAnnotations = None,
     val_images: options.ValImages = None,
+    predicted_masks: options.PredictedMasks = None,
+    val_predicted_masks: options.ValPredictedMasks = None,
     mask_fusion: Annotated[
         str, typer.Option(help="How the person's mask enters: none, concat, multiply or add.")
     ] = "none",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Weights to start from: kdkit's, official or mmpose HRNet.")
+        Path | None, typer.Option(help="Weights to start from: kdkit's, official or mmpose's.")
     ] = None,
+    pretrained: options.Pretrained = None,
     codec: options.CodecName = None,
     input_size: options.InputSize = None,
     sigma: options.Sigma = None,
@@ -52,16 +57,22 @@ def train(
         --train-annotations person_keypoints_train2017.json --images train2017 \\
         --val-annotations person_keypoints_val2017.json --val-images val2017
     """
+    console = Console(highlight=False, soft_wrap=True)
     scheme = build_codec(codec, input_size, sigma)
-    torch.manual_seed(seed)
-    network = models.create(model, mask_fusion=mask_fusion)
-    console = Console()
-    if checkpoint is not None:
-        console.print(str(models.load_checkpoint(network, checkpoint)), highlight=False, soft_wrap=True)
-    data = training_data(
-        train_annotations, images, scheme, augment=augment, masks="mask" in network.inputs, seed=seed
+    body = skeleton_of(train_annotations, skeleton, sigmas)
+    network = new_network(
+        *(model, body, seed, console), mask_fusion=mask_fusion, checkpoint=checkpoint, pretrained=pretrained
     )
-    console.print(describe_data(data, "training persons"), highlight=False, soft_wrap=True)
+    masks = "mask" in network.inputs
+    data = training_data(
+        *(train_annotations, images, scheme),
+        augment=augment,
+        masks=masks,
+        seed=seed,
+        skeleton=body,
+        predicted_masks=predicted_masks,
+    )
+    console.print(describe_data(data, "training persons"), markup=False)
     settings = FitSettings(
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -76,15 +87,22 @@ def train(
     )
     result = fit(
         network,
-        recipes.supervised(until=epochs, learning_rate=settings.rate()),
+        recipes.supervised(until=epochs, learning_rate=settings.rate(), outputs=network.heatmap_outputs),
         data,
         out,
         settings,
-        evaluator=validation(val_annotations, val_images or images, scheme, masks="mask" in network.inputs),
+        evaluator=validation(
+            *(val_annotations, val_images or images, scheme),
+            masks=masks,
+            skeleton=body,
+            predicted_masks=val_predicted_masks,
+        ),
         config={
             "train_annotations": str(train_annotations),
             "images": str(images),
+            "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
             "checkpoint": str(checkpoint) if checkpoint else None,
+            "pretrained": pretrained,
         },
     )
     show_result(result, console)

@@ -202,7 +202,9 @@ def _plain(epochs: int, rate: float) -> Curriculum:
     return recipes.supervised(until=epochs, learning_rate=_falling(rate))
 
 
-def _reported(name: str, network: PoseNetwork, metrics: Metrics, lines: Sequence[Mapping[str, Any]]) -> ReportedRun:
+def _reported(
+    name: str, network: PoseNetwork, metrics: Metrics, lines: Sequence[Mapping[str, Any]]
+) -> ReportedRun:
     return ReportedRun(
         name=name,
         network=str(network.name),

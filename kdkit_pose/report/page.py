@@ -17,7 +17,11 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def render_page(title: str, runs: Sequence[ReportedRun], figures: Sequence[Figure], notes: Sequence[str]) -> str:
     """The whole page, with style and pictures inside; every text given is escaped."""
     sections = [_results(runs), *map(_figure, figures), _notes(notes)]
-    body = "\n".join(section for section in sections if section)
+    return document(title, "\n".join(section for section in sections if section))
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A page of the report's look, with ``body`` in HTML under its title, and perhaps more ``style``."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -25,7 +29,7 @@ def render_page(title: str, runs: Sequence[ReportedRun], figures: Sequence[Figur
 <meta name="viewport" content="width=device-width, initial-scale=1" />
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}" />
 <title>{escape(title)}</title>
-<style>{STYLE}</style>
+<style>{STYLE}{style}</style>
 </head>
 <body>
 <main>

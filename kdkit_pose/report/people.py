@@ -13,7 +13,7 @@ from kdkit_pose.geometry import apply_affine
 from kdkit_pose.report.canvas import panels, rasterize, show_crop
 from kdkit_pose.report.crop import PersonCrop, person_crop
 from kdkit_pose.report.figure import Figure
-from kdkit_pose.report.skeletons import draw_skeleton
+from kdkit_pose.report.skeletons import FAINT, draw_skeleton
 from kdkit_pose.skeleton import Skeleton
 
 
@@ -96,4 +96,5 @@ def _draw_prediction(
     known = np.asarray(np.isfinite(keypoints).all(axis=1))
     keypoints = np.where(known[:, None], keypoints, 0.0)
     points = apply_affine(crop.matrix, keypoints[:, :2])
-    draw_skeleton(axes, skeleton, points, known, faint=keypoints[:, 2] < faint_below)
+    strength = np.where(keypoints[:, 2] < faint_below, FAINT, 1.0)
+    draw_skeleton(axes, skeleton, points, known, strength=strength)

@@ -13,7 +13,8 @@ from kdkit_pose.skeleton import Skeleton
 LEFT, RIGHT, MIDDLE = "#35c6ff", "#ff9d2e", "#f4f4f4"
 """The colours of the person's own left and right side, and of what is neither."""
 
-_FAINT = 0.3
+FAINT = 0.3
+"""The opacity of what is drawn faintly."""
 
 
 def draw_skeleton(
@@ -23,7 +24,10 @@ def draw_skeleton(
     drawn: NDArray[np.bool_],
     *,
     hollow: NDArray[np.bool_] | None = None,
-    faint: NDArray[np.bool_] | None = None,
+    strength: NDArray[np.float64] | None = None,
+    width: float = 2.0,
+    middle: str = MIDDLE,
+    zorder: float = 2.0,
 ) -> None:
     """Draw one person.
 
@@ -33,35 +37,67 @@ def draw_skeleton(
         points: [K, 2].
         drawn: [K], which keypoints are drawn at all; a limb is where both of its ends are.
         hollow: [K], which keypoints are drawn as rings.
-        faint: [K], which are drawn faintly; a limb is if either of its ends is.
+        strength: [K] in 0..1, how opaque each keypoint is; a limb is as its weaker end. 1 by default.
+        width: Of a limb, in points of print; all else goes with it.
+        middle: The colour of what is neither left nor right.
+        zorder: Persons of a higher one lie over those of a lower.
     """
-    none = np.zeros(len(points), dtype=bool)
-    hollow = none if hollow is None else hollow
-    faint = none if faint is None else faint
+    hollow = np.zeros(len(points), dtype=bool) if hollow is None else hollow
+    strength = np.ones(len(points)) if strength is None else strength
+    colours = (LEFT, RIGHT, middle)
     limbs = [(a, b) for a, b in skeleton.limbs if drawn[a] and drawn[b]]
-    strength = [_FAINT if faint[a] or faint[b] else 1.0 for a, b in limbs]
-    colours = [to_rgba(_colour(skeleton, limb), alpha) for limb, alpha in zip(limbs, strength, strict=True)]
+    weaker = [min(strength[a], strength[b]) for a, b in limbs]
+    inner = [to_rgba(_colour(skeleton, limb, colours), alpha) for limb, alpha in zip(limbs, weaker, strict=True)]
     segments = [points[[a, b]] for a, b in limbs]
     # A dark edge makes any colour stand out from any background.
-    edges = [to_rgba("black", 0.55 * alpha) for alpha in strength]
-    axes.add_collection(LineCollection(segments, colors=edges, linewidths=3.4, capstyle="round"), autolim=False)
-    axes.add_collection(LineCollection(segments, colors=colours, linewidths=2.0, capstyle="round"), autolim=False)
-    for index in np.flatnonzero(drawn):
-        alpha = _FAINT if faint[index] else 1.0
-        colour = to_rgba(_colour(skeleton, (int(index),)), alpha)
-        dark = to_rgba("black", 0.8 * alpha)
-        x, y = points[index]
-        if hollow[index]:
-            # Dark inside, for limbs end there.
-            axes.scatter(x, y, s=24, facecolors=[dark], edgecolors=[dark], linewidths=2.6, zorder=3)
-            axes.scatter(x, y, s=24, facecolors="none", edgecolors=[colour], linewidths=1.4, zorder=3)
-        else:
-            axes.scatter(x, y, s=20, facecolors=[colour], edgecolors=[dark], linewidths=0.8, zorder=3)
+    edges = [to_rgba("black", 0.55 * alpha) for alpha in weaker]
+    for rgba, line in ((edges, 1.7 * width), (inner, width)):
+        lines = LineCollection(segments, colors=rgba, linewidths=line, capstyle="round", zorder=zorder)
+        axes.add_collection(lines, autolim=False)
+    _draw_points(axes, skeleton, points, drawn & ~hollow, strength, width, colours, zorder + 0.1)
+    _draw_rings(axes, skeleton, points, drawn & hollow, strength, width, colours, zorder + 0.1)
 
 
-def _colour(skeleton: Skeleton, indices: Sequence[int]) -> str:
+def _draw_points(
+    axes: Axes,
+    skeleton: Skeleton,
+    points: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+    strength: NDArray[np.float64],
+    width: float,
+    colours: tuple[str, str, str],
+    zorder: float,
+) -> None:
+    indices = [int(index) for index in np.flatnonzero(chosen)]
+    faces = [to_rgba(_colour(skeleton, (index,), colours), strength[index]) for index in indices]
+    edges = [to_rgba("black", 0.8 * strength[index]) for index in indices]
+    x, y = points[indices].T
+    axes.scatter(x, y, s=5 * width**2, facecolors=faces, edgecolors=edges, linewidths=0.4 * width, zorder=zorder)
+
+
+def _draw_rings(
+    axes: Axes,
+    skeleton: Skeleton,
+    points: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+    strength: NDArray[np.float64],
+    width: float,
+    colours: tuple[str, str, str],
+    zorder: float,
+) -> None:
+    indices = [int(index) for index in np.flatnonzero(chosen)]
+    rims = [to_rgba(_colour(skeleton, (index,), colours), strength[index]) for index in indices]
+    dark = [to_rgba("black", 0.8 * strength[index]) for index in indices]
+    x, y = points[indices].T
+    size = 6 * width**2
+    # Dark inside, for limbs end there.
+    axes.scatter(x, y, s=size, facecolors=dark, edgecolors=dark, linewidths=1.3 * width, zorder=zorder)
+    axes.scatter(x, y, s=size, facecolors="none", edgecolors=rims, linewidths=0.7 * width, zorder=zorder)
+
+
+def _colour(skeleton: Skeleton, indices: Sequence[int], colours: tuple[str, str, str]) -> str:
     names = [skeleton.keypoints[index] for index in indices]
     left, right = any("left" in name for name in names), any("right" in name for name in names)
     if left == right:
-        return MIDDLE
-    return LEFT if left else RIGHT
+        return colours[2]
+    return colours[0] if left else colours[1]

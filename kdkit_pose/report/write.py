@@ -25,7 +25,8 @@ def write_report(
         title: The page's title.
         runs: The rows of the table, in its order.
         figures: The pictures, in their order.
-        notes: Plain sentences, such as settings.
+        notes: Plain sentences, such as settings; of data with predicted masks also what
+            `kdkit_pose.masks.describe` says.
 
     Returns:
         The page's path.

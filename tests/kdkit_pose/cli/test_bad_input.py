@@ -114,9 +114,13 @@ def test_annotations_of_other_keypoints(fail, train, changed):
     def shorten(content):
         content["categories"][0]["keypoints"] = content["categories"][0]["keypoints"][:14]
 
-    message = fail(*train, "--train-annotations", changed(shorten))
+    message = fail(*train, "--train-annotations", changed(shorten), "--skeleton", "coco")
     assert "14" in message
     assert "17" in message
+    # By itself the file says which keypoints it has: a body with one knee.
+    message = fail(*train, "--train-annotations", changed(shorten))
+    assert "left_knee" in message
+    assert "flip_pairs" in message
 
 
 def test_a_checkpoint_of_another_width(fail, chain, evaluated, train, distill):
@@ -166,16 +170,16 @@ def test_code_in_a_checkpoint_never_runs(fail, chain, evaluated, train, distill,
 
 
 def test_a_checkpoint_that_does_not_say_its_network(fail, run, chain, evaluated, distill, tmp_path):
-    bare = tmp_path / "bare.pth"
-    torch.save(models.load(chain.student("primary")).state_dict(), bare)
-    assert "--model" in (message := fail("evaluate", "--checkpoint", bare, *evaluated))
-    assert "hrnet_w8_small" in message
-    assert "--primary-model" in fail(*distill, "--recipe", "fpd", "--primary", bare)
-    assert "--model" in fail("evaluate", "--checkpoint", bare, *evaluated, "--mask-fusion", "concat")
-    how = ("--model", "hrnet_w8_small", "--input-size", "64x64")
-    named = run("evaluate", "--checkpoint", bare, *how, *evaluated)
-    itself = run("evaluate", "--checkpoint", chain.student("primary"), *evaluated)
-    assert named == itself
+    bare, foreign = tmp_path / "bare.pth", tmp_path / "foreign.pth"
+    network = models.load(chain.student("primary"))
+    torch.save(network.state_dict(), bare)
+    torch.save({f"other.{name}": value for name, value in network.state_dict().items()}, foreign)
+    figures = [tmp_path / name for name in ("bare.json", "itself.json")]
+    run("evaluate", "--checkpoint", bare, "--input-size", "64x64", *evaluated, "--json", figures[0])
+    run("evaluate", "--checkpoint", chain.student("primary"), *evaluated, "--json", figures[1])
+    assert figures[0].read_text() == figures[1].read_text()
+    assert str(foreign) in fail("evaluate", "--checkpoint", foreign, *evaluated)
+    assert str(foreign) in fail(*distill, "--recipe", "fpd", "--primary", foreign)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 no zip"])
@@ -310,7 +314,7 @@ def test_nonsense_decoder(fail, chain, evaluated):
         ("--epochs", "1"),
         ("--switch-epoch", "2"),
         ("--student", "hrnet_w1000"),
-        ("--senior-mask-fusion", "concat"),
+        ("--senior-mask-fusion", "multiply"),
         ("--batch-size", "1000"),
         ("--ema", "2"),
     ],

@@ -1,0 +1,108 @@
+"""Networks evaluated on the same persons, for ``kdkit-pose evaluate``."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdkit import ConfigurationError
+from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, describe_file
+from kdkit_pose.cli.show import Tracked
+from kdkit_pose.codecs import Codec
+from kdkit_pose.data import CocoKeypoints, loader
+from kdkit_pose.evaluation import Boxes, Evaluator, KeypointErrors, Metrics, keypoint_errors
+from kdkit_pose.skeleton import Skeleton
+
+Results = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found, and how it was made."""
+
+    loaded: LoadedNetwork
+    codec: Codec
+    flip: bool
+    data: CocoKeypoints
+    results: Results
+    metrics: Metrics
+    errors: KeypointErrors
+
+    @property
+    def protocol(self) -> str:
+        """How the figures came about, in a line."""
+        boxes, flip = self.metrics["boxes"], "on" if self.flip else "off"
+        masks = "" if self.data.masks_predicted is None else f", {self.data.masks_predicted}"
+        return f"{boxes} boxes, flip test {flip}, {self.codec}{masks}"
+
+    def details(self) -> dict[str, Any]:
+        """All of it in JSON's types, without the results themselves."""
+        masks = self.data.masks_predicted
+        return {
+            "checkpoint": describe_file(self.loaded.report.path),
+            "network": self.loaded.network.name,
+            "figures": dict(self.metrics),
+            "keypoints": [asdict(error) for error in self.errors.keypoints],
+            "persons": {"annotated": self.errors.persons, "matched": self.errors.matched},
+            "pictures": len(self.data.image_ids),
+            "flip": self.flip,
+            "codec": self.codec.to_metadata(),
+            "skeleton": self.data.skeleton.name,
+            "predicted masks": None if masks is None else masks.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What networks are evaluated on, and how."""
+
+    annotations: Path
+    images: Path
+    skeleton: Skeleton
+    boxes: Path | None
+    box_threshold: float
+    predicted_masks: Path | None
+    flip: bool
+    batch_size: int
+    workers: int
+
+    def run(self, loaded: LoadedNetwork, codec: Codec) -> Evaluated:
+        """Evaluate a network.
+
+        Raises:
+            ConfigurationError: It predicts other keypoints, or reads masks that there are not.
+            DataError: The data cannot be used.
+        """
+        check_skeleton(loaded, self.skeleton, f"'{self.annotations}'")
+        reads_mask = "mask" in loaded.network.inputs
+        if self.boxes is not None and reads_mask and self.predicted_masks is None:
+            raise ConfigurationError(
+                f"'{loaded.report.path}' reads each person's mask, and detector boxes have none: give "
+                "--predicted-masks (kdkit-pose predict-masks makes them), or leave --boxes out"
+            )
+        data = CocoKeypoints(
+            self.annotations,
+            self.images,
+            codec=codec,
+            skeleton=self.skeleton,
+            boxes=self.boxes,
+            box_threshold=self.box_threshold,
+            masks=reads_mask,
+            predicted_masks=self.predicted_masks if reads_mask else None,
+        )
+        source: Boxes = "ground truth" if self.boxes is None else "detector"
+        batches = Tracked(loader(data, self.batch_size, workers=self.workers), "evaluating")
+        evaluator = Evaluator(
+            batches, self.annotations, codec, skeleton=self.skeleton, flip=self.flip, boxes=source
+        )
+        results = evaluator.results(loaded.network.to("cuda" if torch.cuda.is_available() else "cpu"))
+        return Evaluated(
+            loaded,
+            codec,
+            self.flip,
+            data,
+            results,
+            metrics=evaluator.score(results),
+            errors=keypoint_errors(self.annotations, results, skeleton=self.skeleton),
+        )

@@ -1,0 +1,120 @@
+"""``kdkit-pose export``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kdkit import ConfigurationError
+from kdkit_pose import codecs
+from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network
+from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SigmasOption, build_codec
+from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.export import to_onnx, to_safetensors
+from kdkit_pose.export.extra import require_onnx
+from kdkit_pose.skeleton import COCO, Skeleton
+
+
+class Format(StrEnum):
+    """What is written."""
+
+    safetensors = "safetensors"
+    onnx = "onnx"
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="The network's file: kdkit's, an official one, mmpose's ...")],
+    format: Annotated[Format, typer.Option(help="kdkit's own file, or one for other programs.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    model: Annotated[str | None, typer.Option(help="The network, where the file does not say it.")] = None,
+    mask_fusion: Annotated[
+        str, typer.Option(help="How the mask enters, where the file does not say it.")
+    ] = "none",
+    codec: CodecName = None,
+    input_size: InputSize = None,
+    sigma: Sigma = None,
+    decoder: Annotated[str | None, typer.Option(help="How to decode: peak or centroid.")] = None,
+    skeleton: Annotated[
+        str | None,
+        typer.Option(
+            help="The keypoints, where the file does not say them: coco, crowdpose, or a JSON file whose "
+            "categories list them; coco for 17 by default."
+        ),
+    ] = None,
+    sigmas: SigmasOption = None,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="ONNX: read uint8 RGB [batch, H, W, 3]; the file normalises them.")
+    ] = False,
+    opset: Annotated[int | None, typer.Option(min=1, help="ONNX: version of the operator set.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="ONNX: largest difference of a heatmap value from PyTorch's.")
+    ] = 1e-4,
+) -> None:
+    """Write a network as ONNX or safetensors, compared with PyTorch's before it is kept.
+
+    Both files say in their metadata how the input is made and the heatmaps are decoded. An official or
+    mmpose checkpoint becomes a file that needs no further options: name the codec it was trained with.
+
+    \b
+    Example:
+      kdkit-pose export --checkpoint runs/odkd/student.safetensors \\
+        --format onnx --out student.onnx
+      kdkit-pose export --checkpoint pose_hrnet_w32_256x192.pth --codec msra \\
+        --format safetensors --out w32.safetensors
+    """
+    if format is Format.onnx:
+        require_onnx()
+    elif pixels or opset is not None:
+        raise ConfigurationError("--pixels and --opset are for --format onnx; leave them out")
+    if out.resolve() == checkpoint.resolve():
+        raise ConfigurationError(f"--out '{out}' is the checkpoint itself; give another file")
+    loaded = load_network(checkpoint, model, mask_fusion, "--model")
+    chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
+    scheme = _codec(loaded, codec, input_size, sigma, chosen)
+    keypoints = _skeleton(loaded, skeleton, sigmas)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(str(loaded.report), markup=False)
+    with Console(stderr=True).status(f"exporting {loaded.network.name} to {format}; large networks take a minute"):
+        if format is Format.onnx:
+            report = str(
+                to_onnx(loaded.network, out, scheme, keypoints, pixels=pixels, opset=opset, tolerance=tolerance)
+            )
+        else:
+            report = str(to_safetensors(loaded.network, out, scheme, keypoints))
+    console.print(report, markup=False)
+
+
+def _codec(
+    loaded: LoadedNetwork, name: str | None, input_size: str | None, sigma: float | None, decoder: Decoder | None
+) -> Codec:
+    """Return the checkpoint's codec, or the one that options name; a guess would be written down for ever."""
+    if loaded.codec is None and name is None:
+        raise ConfigurationError(
+            f"'{loaded.report.path}' does not say which codec it was trained with, and the file to write must:"
+            f" give --codec, one of {', '.join(codecs.names())}; the official HRNet files' is msra"
+        )
+    scheme = build_codec(name, input_size, sigma, known=loaded.codec, decoder=decoder)
+    check_codec(scheme, loaded.codec, loaded.report.path)
+    return scheme
+
+
+def _skeleton(loaded: LoadedNetwork, option: str | None, sigmas: str | None) -> Skeleton:
+    """Return the skeleton that options describe, or else the checkpoint's, or else COCO's for 17 keypoints."""
+    path, count = loaded.report.path, loaded.network.num_keypoints
+    if option is not None:
+        skeleton = skeleton_of(path, option, sigmas)
+        check_skeleton(loaded, skeleton, f"--skeleton '{option}'")
+        return skeleton
+    if sigmas is not None:
+        raise ConfigurationError("--sigmas goes with --skeleton, which names the keypoints; give both, or neither")
+    if loaded.skeleton is not None:
+        return loaded.skeleton
+    if count != COCO.num_keypoints:
+        raise ConfigurationError(
+            f"'{path}' predicts {count} keypoints and does not say which: give --skeleton, crowdpose or a"
+            " COCO-format file whose categories list them"
+        )
+    return COCO

@@ -1,0 +1,117 @@
+"""Training a mask predictor on the masks that a data set has."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+
+from kdkit import ConfigurationError, Curriculum, Distiller, Epochs, Stage, Student, Supervise, Trainer
+from kdkit_pose.data import CocoKeypoints, loader
+from kdkit_pose.fit import FitSettings
+from kdkit_pose.masks.losses import bce, dice
+from kdkit_pose.masks.persons import masked_persons
+from kdkit_pose.masks.predictor import MaskPredictor
+from kdkit_pose.masks.saving import describe, save
+from kdkit_pose.masks.scores import MaskEvaluator, MaskScores
+from kdkit_pose.models.checkpoint_files import open_checkpoint
+
+# On what is learned; a run may be gone on with under others.
+_WITHOUT_EFFECT = ("workers", "tensorboard", "cpu", "progress")
+
+
+def fit_masks(
+    predictor: MaskPredictor,
+    train: CocoKeypoints,
+    val: CocoKeypoints,
+    out: str | Path,
+    settings: FitSettings,
+    *,
+    epochs: int,
+    config: Mapping[str, Any] | None = None,
+) -> MaskScores:
+    """Train a mask predictor, or go on where the folder's run was left, and measure it.
+
+    It learns by binary cross-entropy and Dice, in equal parts. ``student.safetensors`` in the folder is the
+    predictor, with its scores in the header.
+
+    Args:
+        predictor: Holds the last epoch's weights afterwards, or the best's, as the settings' ``export`` says.
+        train: The training persons; only those with a mask count. Made with the predictor's codec.
+        val: Held-out persons, likewise.
+        out: The run's folder.
+        settings: How to train.
+        epochs: How long.
+        config: What else names the run, of plain JSON types; a run is only gone on with under the same.
+
+    Returns:
+        The scores of the predictor in the file.
+
+    Raises:
+        ConfigurationError: Data of another input size, held-out data that varies its crops, or fewer training
+            persons than a batch.
+        DataError: No person has a mask.
+        RunFolderError: The folder holds another run.
+    """
+    for data in (train, val):
+        if data.codec.input_size != predictor.input_size:
+            raise ConfigurationError(
+                f"the mask predictor reads crops of {predictor.input_size} (width, height), the data's are of "
+                f"{data.codec.input_size}: make the data with the predictor's codec"
+            )
+    if val.augment is not None:
+        raise ConfigurationError("masks are measured on crops as they are: leave augment out of held-out data")
+    learners, held_out = masked_persons(train), masked_persons(val)
+    if settings.batch_size > len(learners):
+        raise ConfigurationError(
+            f"the batch size is {settings.batch_size}, but only {len(learners)} training persons have a mask: "
+            "lower it"
+        )
+    stage = Stage(
+        "masks",
+        [Supervise("mask", bce, name="bce"), Supervise("mask", dice, name="dice")],
+        until=Epochs(epochs),
+        learning_rate=settings.rate(),
+        warmup_steps=settings.warmup_steps,
+    )
+    distiller = Distiller(Student(predictor, predictor.inputs, "mask"), Curriculum(stage))
+    # What does not fit is noticed before the folder is made.
+    distiller.check(default_collate([learners[0]]))
+    batches = loader(
+        learners, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
+    )
+    evaluator = MaskEvaluator(loader(held_out, 64))
+    # Dropout draws from the global generator.
+    torch.manual_seed(settings.seed)
+    described = {
+        **{name: value for name, value in asdict(settings).items() if name not in _WITHOUT_EFFECT},
+        "model": describe(predictor),
+        "data": train.fingerprint(),
+        "val_data": val.fingerprint(),
+        **(config or {}),
+    }
+    result = Trainer(
+        distiller,
+        batches,
+        optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
+        out=out,
+        evaluate=evaluator,
+        evaluate_every=settings.evaluate_every,
+        monitor="val/IoU",
+        export=settings.export,
+        precision=settings.precision,
+        ema=settings.ema,
+        clip_norm=settings.clip_norm,
+        config=described,
+        metadata=describe(predictor),
+        trackers=("tensorboard",) if settings.tensorboard else (),
+        cpu=settings.cpu,
+        progress=settings.progress,
+    ).fit()
+    predictor.load_state_dict(open_checkpoint(result.student).content)
+    scores = evaluator.scores(predictor)
+    save(predictor, result.student, scores)
+    return scores

@@ -1,0 +1,95 @@
+"""A mask predictor's file: safetensors with its description, and what it was measured at, in the header."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.files import write_atomically
+from kdkit.training.export import to_safetensors
+from kdkit_pose.data.mask_source import MaskSource
+from kdkit_pose.masks.predictor import MaskPredictor
+from kdkit_pose.masks.scores import MaskScores
+from kdkit_pose.models.checkpoint_files import open_checkpoint
+
+
+@dataclass(frozen=True)
+class LoadedPredictor:
+    """A mask predictor from a file.
+
+    Attributes:
+        predictor: The network, in eval mode.
+        source: What reports say of it.
+    """
+
+    predictor: MaskPredictor
+    source: MaskSource
+
+
+def describe(predictor: MaskPredictor) -> dict[str, str]:
+    """The header's entries from which `load` builds the predictor again."""
+    width, height = predictor.input_size
+    return {
+        "mask_predictor": predictor.architecture,
+        "encoder": predictor.encoder,
+        "input_size": f"{width}x{height}",
+        "threshold": repr(predictor.threshold),
+    }
+
+
+def save(predictor: MaskPredictor, path: str | Path, scores: MaskScores) -> None:
+    """Write a predictor, with how well it does, to a safetensors file that appears whole or not at all.
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    measured = {
+        "iou": repr(scores.iou),
+        "iou_of_ones": repr(scores.ones),
+        "iou_of_box": repr(scores.box),
+        "iou_persons": str(scores.persons),
+    }
+    content = to_safetensors(predictor.state_dict(), {"format": "pt", **describe(predictor), **measured})
+    try:
+        write_atomically(Path(path), lambda file: file.write(content))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error}") from error
+
+
+def load(path: str | Path) -> LoadedPredictor:
+    """Rebuild the predictor that `save` wrote.
+
+    Raises:
+        CheckpointError: The file cannot be read, holds no mask predictor, or one that was never measured.
+    """
+    path = Path(path)
+    file = open_checkpoint(path)
+    header = file.metadata
+    if "mask_predictor" not in header:
+        raise CheckpointError(
+            f"{path} holds no mask predictor: kdkit-pose train-masks makes one, as student.safetensors in its "
+            "run's folder"
+        )
+    if "iou" not in header:
+        raise CheckpointError(
+            f"{path} does not say how good its masks are: its training has not come to its end; go on with it by "
+            "the same kdkit-pose train-masks command"
+        )
+    try:
+        width, height = (int(side) for side in header["input_size"].split("x"))
+        predictor = MaskPredictor(
+            header["mask_predictor"], header["encoder"], (width, height), float(header["threshold"])
+        )
+        iou, persons = float(header["iou"]), int(header["iou_persons"])
+        predictor.load_state_dict(file.content)
+    except (KeyError, ValueError, RuntimeError, ConfigurationError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} describes a mask predictor that cannot be built: {reason}") from error
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    # Every run's file is called alike: its folder's name tells them apart.
+    name = "/".join(path.resolve().parts[-2:])
+    source = MaskSource(
+        *(name, sha256, predictor.title, predictor.input_size, predictor.threshold), iou=iou, persons=persons
+    )
+    return LoadedPredictor(predictor.eval(), source)

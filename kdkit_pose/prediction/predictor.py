@@ -1,0 +1,204 @@
+"""From a picture to the keypoints of its persons."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from kdkit.errors import ConfigurationError, DataError
+from kdkit_pose import codecs, models
+from kdkit_pose.codecs import Codec
+from kdkit_pose.data.masks import MaskStore
+from kdkit_pose.data.normalize import network_input
+from kdkit_pose.evaluation import predict
+from kdkit_pose.geometry import box_to_center_scale
+from kdkit_pose.prediction.checks import Mask, Picture, encoded, numbers, picture_size
+from kdkit_pose.prediction.poses import Array, Poses
+from kdkit_pose.skeleton import COCO, Skeleton
+
+
+class Predictor:
+    """A network with all that turns its heatmaps into keypoints: crop, flip test, decoding, way back.
+
+    It is the same path as evaluation's, :func:`kdkit_pose.evaluation.predict`: for the same boxes it gives the
+    same keypoints.
+
+    Args:
+        network: From images, and perhaps masks, to heatmaps; moved to ``device``.
+        codec: The convention that the network was trained with.
+        skeleton: The keypoints' names and order.
+        flip: Average with the mirrored input's maps: better, at twice the time.
+        device: Where to run; by default where the network is.
+        batch_size: Persons at a time.
+
+    Raises:
+        ConfigurationError: The network gives other keypoints than the skeleton's; a batch size below 1.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        codec: Codec,
+        skeleton: Skeleton = COCO,
+        *,
+        flip: bool = True,
+        device: torch.device | str | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        found = getattr(network, "num_keypoints", skeleton.num_keypoints)
+        if found != skeleton.num_keypoints:
+            raise ConfigurationError(
+                f"the network finds {found} keypoints, skeleton {skeleton.name!r} has {skeleton.num_keypoints}: "
+                "give the skeleton that it was trained with"
+            )
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size must be 1 or more, found {batch_size}")
+        self.network = network if device is None else network.to(device)
+        self.codec, self.skeleton, self.flip, self.batch_size = codec, skeleton, flip, batch_size
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        codec: Codec | None = None,
+        skeleton: Skeleton | None = None,
+        flip: bool = True,
+        device: torch.device | str | None = None,
+    ) -> "Predictor":
+        """The predictor that a checkpoint holds; kdkit's own files say everything themselves.
+
+        Args:
+            path: Such as a run's ``student.safetensors``.
+            codec: For a file that does not say which one it was trained with.
+            skeleton: For a file that does not say it; COCO's by default, for 17 keypoints.
+            flip: As for the class.
+            device: As for the class.
+
+        Raises:
+            CheckpointError: The file cannot be used, or does not say which network it holds.
+            ConfigurationError: It does not say which codec or skeleton it was trained with.
+        """
+        network = models.load(path)
+        metadata = models.read_metadata(path)
+        if skeleton is None:
+            skeleton = _skeleton_of(metadata, network.num_keypoints, path)
+        return cls(network, codec or codecs.from_metadata(metadata), skeleton, flip=flip, device=device)
+
+    @property
+    def reads_masks(self) -> bool:
+        """Whether the network needs each person's mask."""
+        return "mask" in getattr(self.network, "inputs", ("image",))
+
+    def predict(
+        self,
+        picture: Picture,
+        boxes: npt.ArrayLike | None = None,
+        *,
+        box_scores: npt.ArrayLike | None = None,
+        masks: Sequence[Mask] | None = None,
+        heatmaps: bool = False,
+    ) -> Poses:
+        """Find one person's keypoints in each box.
+
+        Args:
+            picture: RGB uint8 [H, W, 3].
+            boxes: [N, 4], left, top, width and height in pixels of the picture; without them the whole picture
+                is taken for the one box of one person.
+            box_scores: [N], the detector's, by which the poses' scores are multiplied; 1 by default.
+            masks: N of them, for a network that reads them; None for a person stands for a mask of ones.
+            heatmaps: Whether to keep the heatmaps, too.
+
+        Returns:
+            A pose for each box, in their order. Near duplicates are left to :meth:`Poses.distinct`.
+
+        Raises:
+            DataError: The picture is of another shape or type, a box is empty or not finite, or numbers of
+                boxes, scores and masks differ.
+            ConfigurationError: The network reads masks and there are none, or there are and it does not.
+        """
+        width, height = picture_size(picture)
+        placed = numbers([[0, 0, width, height]] if boxes is None else boxes, (None, 4), "boxes")
+        persons = len(placed)
+        trust = numbers(np.ones(persons) if box_scores is None else box_scores, (persons,), "box_scores")
+        store = self._masks(masks, persons, width, height)
+        aspect = self.codec.input_size[0] / self.codec.input_size[1]
+        crops = [box_to_center_scale(box, aspect) for box in placed]
+        centers = np.array([center for center, _ in crops]).reshape(-1, 2)
+        scales = np.array([scale for _, scale in crops]).reshape(-1, 2)
+        batches = self._batches(picture, centers, scales, trust, store)
+        found = predict(
+            self.network, batches, self.codec, skeleton=self.skeleton, flip=self.flip, keep_heatmap=heatmaps
+        )
+        shape = (persons, self.skeleton.num_keypoints)
+        maps = np.array([result["heatmap"] for result in found], dtype=np.float32) if heatmaps else None
+        return Poses(
+            keypoints=np.array([result["keypoints"] for result in found]).reshape(*shape, 3),
+            scores=np.array([result["score"] for result in found], dtype=np.float64),
+            boxes=placed,
+            box_scores=trust,
+            centers=centers,
+            scales=scales,
+            heatmaps=None if maps is None else maps.reshape(*shape, *self.codec.heatmap_size[::-1]),
+        )
+
+    def _batches(
+        self, picture: Picture, centers: Array, scales: Array, box_scores: Array, masks: MaskStore | None
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        for first in range(0, len(centers), self.batch_size):
+            rows = range(first, min(first + self.batch_size, len(centers)))
+            matrices = [self.codec.affine(centers[row], scales[row]) for row in rows]
+            images = [network_input(picture, matrix, self.codec.input_size) for matrix in matrices]
+            batch = {
+                "image": torch.from_numpy(np.stack(images)),
+                "id": torch.tensor(list(rows)),
+                "image_id": torch.zeros(len(rows), dtype=torch.int64),
+                "center": torch.from_numpy(centers[rows.start : rows.stop]),
+                "scale": torch.from_numpy(scales[rows.start : rows.stop]),
+                # As data sets hold it.
+                "box_score": torch.tensor(box_scores[rows.start : rows.stop], dtype=torch.float32),
+            }
+            if masks is not None:
+                warped = [
+                    masks.warp(row, matrix, self.codec.input_size)
+                    for row, matrix in zip(rows, matrices, strict=True)
+                ]
+                batch["mask"] = torch.from_numpy(np.stack(warped))[:, None]
+            yield batch
+
+    def _masks(self, masks: Sequence[Mask] | None, persons: int, width: int, height: int) -> MaskStore | None:
+        if masks is None and self.reads_masks:
+            raise ConfigurationError(
+                f"{_name(self.network)} reads each person's mask: give masks, one for each box, or take a "
+                "network that needs none, such as its student"
+            )
+        if masks is None:
+            return None
+        if not self.reads_masks:
+            raise ConfigurationError(f"{_name(self.network)} reads no masks: leave them out")
+        if len(masks) != persons:
+            raise DataError(f"{persons} boxes need as many masks, found {len(masks)}")
+        return MaskStore.pack([encoded(mask, width, height) for mask in masks])
+
+    def __repr__(self) -> str:
+        return (
+            f"Predictor({_name(self.network)}, {self.codec!r}, skeleton={self.skeleton.name!r}, flip={self.flip})"
+        )
+
+
+def _name(network: nn.Module) -> str:
+    return str(getattr(network, "name", type(network).__name__))
+
+
+def _skeleton_of(metadata: dict[str, str], num_keypoints: int, path: str | Path) -> Skeleton:
+    if "skeleton" in metadata:
+        return Skeleton.from_metadata(metadata)
+    if num_keypoints == COCO.num_keypoints:
+        return COCO
+    raise ConfigurationError(
+        f"{path} finds {num_keypoints} keypoints and does not say which: give its skeleton, for instance "
+        "kdkit_pose.skeleton.CROWDPOSE or Skeleton.from_category(category)"
+    )

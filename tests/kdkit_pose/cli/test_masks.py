@@ -1,0 +1,124 @@
+"""Masks from the command line: trained, predicted, used, and named wherever they were used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdkit_pose.masks import PredictedMasks
+
+
+@pytest.fixture(scope="module")
+def predictor(chain: Any, run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A predictor's file and what its training printed."""
+    out = tmp_path_factory.mktemp("masks") / "run"
+    printed = run(
+        *("train-masks", *chain.data, "--val-annotations", chain.val, "--out", out, "--input-size", "64x64"),
+        *("--architecture", "pspnet", "--encoder", "mobilenetv3_small_050", "--epochs", 1, "--threshold", 0.01),
+    )
+    return out / "student.safetensors", printed
+
+
+@pytest.fixture
+def unmasked(chain: Any, tmp_path: Path) -> Path:
+    """The validation annotations without masks."""
+    content = chain.content()
+    for annotation in content["annotations"]:
+        annotation.pop("segmentation", None)
+    path = tmp_path / "unmasked.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def boxes(unmasked: Path, tmp_path: Path) -> Path:
+    rows = [
+        {"image_id": person["image_id"], "category_id": 1, "bbox": person["bbox"], "score": 0.9}
+        for person in json.loads(unmasked.read_text())["annotations"]
+    ]
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_training_says_how_good_the_masks_are(predictor: tuple[Path, str]) -> None:
+    path, printed = predictor
+    assert path.exists()
+    assert "with a mask of their own" in printed
+    assert "a mask of ones: 0." in printed
+    config = json.loads((path.parent / "config.json").read_text())["config"]
+    assert config["model"]["mask_predictor"] == "pspnet"
+
+
+def test_masks_are_predicted_used_and_named(
+    run: Callable[..., str],
+    chain: Any,
+    predictor: tuple[Path, str],
+    unmasked: Path,
+    boxes: Path,
+    tmp_path: Path,
+) -> None:
+    data = ["--annotations", unmasked, "--images", chain.images]
+    for name, extra in (("ground truth", []), ("detector", ["--boxes", boxes])):
+        out = tmp_path / f"{name}.json"
+        printed = run("predict-masks", "--checkpoint", predictor[0], *data, *extra, "--out", out)
+        predicted = PredictedMasks.load(out)
+        assert f"masks of {len(predicted)} " in printed
+        assert f"predicted by {predicted.source}" in printed
+        printed = run(
+            *("evaluate", "--checkpoint", chain.student("senior"), *data, *extra, "--no-flip"),
+            *("--predicted-masks", out, "--details", tmp_path / "details.json"),
+        )
+        assert f"predicted by {predicted.source}" in printed
+        assert predicted.source.sha256 in (tmp_path / "details.json").read_text()
+
+
+def test_training_with_predicted_masks_names_them_in_its_config(
+    run: Callable[..., str], chain: Any, predictor: tuple[Path, str], unmasked: Path, tmp_path: Path
+) -> None:
+    masks, out = tmp_path / "masks.json", tmp_path / "run"
+    images = ["--images", chain.images]
+    run("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, *images, "--out", masks)
+    run(
+        *("train", "--model", "hrnet_w8_small", "--mask-fusion", "concat", "--train-annotations", unmasked),
+        *(*images, "--predicted-masks", masks, "--epochs", 1, "--batch-size", 4, "--input-size", "64x64"),
+        *("--out", out),
+    )
+    assert PredictedMasks.load(masks).source.sha256 in (out / "config.json").read_text()
+
+
+def test_what_is_no_predictor_or_would_be_overwritten_is_one_line(
+    fail: Callable[..., str], chain: Any, predictor: tuple[Path, str], unmasked: Path, tmp_path: Path
+) -> None:
+    data = ["--annotations", unmasked, "--images", chain.images]
+    line = fail("predict-masks", "--checkpoint", chain.student("primary"), *data, "--out", tmp_path / "m.json")
+    assert "no mask predictor" in line
+    before = unmasked.read_bytes()
+    assert "would replace" in fail("predict-masks", "--checkpoint", predictor[0], *data, "--out", unmasked)
+    assert unmasked.read_bytes() == before
+    complete = ["--annotations", chain.val, "--images", chain.images, "--out", tmp_path / "m.json"]
+    assert "--all" in fail("predict-masks", "--checkpoint", predictor[0], *complete)
+    assert not (tmp_path / "m.json").exists()
+    bare = ["--train-annotations", unmasked, "--val-annotations", chain.val, "--images", chain.images]
+    assert "none of the" in fail("train-masks", *bare, "--out", tmp_path / "r", "--input-size", "64x64")
+    assert "multiples of 32" in fail("train-masks", *bare, "--out", tmp_path / "r", "--input-size", "48x64")
+    assert not (tmp_path / "r").exists()
+
+
+def test_masks_of_another_file_are_one_line(
+    run: Callable[..., str],
+    fail: Callable[..., str],
+    chain: Any,
+    predictor: tuple[Path, str],
+    unmasked: Path,
+    tmp_path: Path,
+) -> None:
+    out, images = tmp_path / "masks.json", ["--images", chain.images]
+    run("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, *images, "--out", out)
+    line = fail(
+        *("evaluate", "--checkpoint", chain.student("senior"), "--annotations", chain.val, *images),
+        *("--predicted-masks", out),
+    )
+    assert "predicted for annotations of" in line

@@ -1,0 +1,147 @@
+"""What cannot be exported is told in a line, and leaves the file that was there as it was."""
+
+import os
+import sys
+
+import onnx
+import pytest
+import torch
+
+from kdkit import CheckpointError, ConfigurationError, ExportError
+from kdkit_pose.export import parity, read_onnx_metadata, to_onnx
+
+
+@torch.library.custom_op("kdkit_tests::unheard_of", mutates_args=())
+def unheard_of(features: torch.Tensor) -> torch.Tensor:
+    return features.clone()
+
+
+@unheard_of.register_fake
+def _(features):
+    return torch.empty_like(features)
+
+
+class Singular(torch.autograd.Function):
+    """What ONNX has not, within a function with a gradient of its own."""
+
+    @staticmethod
+    def forward(context, features):
+        return features + torch.linalg.svdvals(features)[..., None]
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
+def test_an_operator_that_onnx_has_not_is_named(altered, codec, kept, assert_kept):
+    with pytest.raises(ExportError) as caught:
+        to_onnx(altered(lambda features: unheard_of(features)), kept, codec)
+    message = str(caught.value)
+    assert message.startswith("tiny cannot be exported: ONNX has no operator for kdkit_tests.unheard_of")
+    assert "'act' (Between)" in message
+    assert "safetensors" in message
+    assert len(message.splitlines()) == 1
+    assert_kept()
+
+
+def test_an_operator_within_a_custom_function_is_named(altered, codec, kept, assert_kept):
+    with pytest.raises(ExportError, match=r"ONNX has no operator for aten\.\w*svd\w*, called in its module 'act'"):
+        to_onnx(altered(lambda features: Singular.apply(features)), kept, codec)
+    assert_kept()
+
+
+def test_a_forward_that_depends_on_values_is_told_where(altered, codec, kept, assert_kept):
+    with pytest.raises(
+        ExportError, match=r"captured as a graph at .*test_failures\.py, line \d+.*values"
+    ) as caught:
+        to_onnx(altered(lambda features: features * 2 if features.sum() > 0 else features), kept, codec)
+    assert len(str(caught.value).splitlines()) == 1
+    assert_kept()
+
+
+def test_a_fixed_batch_size_is_told(altered, codec, kept, assert_kept):
+    with pytest.raises(ExportError, match="fixes the batch size"):
+        to_onnx(altered(lambda features: features + torch.ones(2, *features.shape[1:])), kept, codec)
+    assert_kept()
+
+
+def test_a_file_that_computes_something_else_is_not_kept(altered, codec, kept, assert_kept):
+    with pytest.raises(ExportError, match=r"differ by .* more than the 1e-04 allowed.*is not written"):
+        to_onnx(altered(lambda features: features + torch.rand_like(features)), kept, codec)
+    assert_kept()
+
+
+def test_nan_is_no_parity(altered, codec, kept, assert_kept):
+    with pytest.raises(ExportError, match="differ by nan"):
+        to_onnx(altered(lambda features: features * float("nan")), kept, codec)
+    assert_kept()
+
+
+def test_the_tolerance_counts(student, codec, kept, assert_kept):
+    with pytest.raises(ExportError, match="more than the 0e"):
+        to_onnx(student, kept, codec, tolerance=0.0)
+    assert_kept()
+
+
+def test_every_batch_size_is_compared(student, codec, kept, assert_kept, monkeypatch):
+    class Session:
+        """Wrong by a little for one batch size."""
+
+        def __init__(self, session, wrong):
+            self.session, self.wrong = session, wrong
+
+        def get_inputs(self):
+            return self.session.get_inputs()
+
+        def run(self, names, feed):
+            (heatmap,) = self.session.run(names, feed)
+            return [heatmap + 1e-3 * (len(heatmap) == self.wrong)]
+
+    opened = parity.open_session
+    for wrong in (1, 5):
+        monkeypatch.setattr(parity, "open_session", lambda content, wrong=wrong: Session(opened(content), wrong))
+        with pytest.raises(ExportError, match=r"differ by 1\.0e-03"):
+            to_onnx(student, kept, codec)
+    assert_kept()
+
+
+def test_an_operator_set_that_cannot_be_had(student, codec, kept, assert_kept, capfd, caplog):
+    with pytest.raises(ExportError, match="operator set 11, only with 18"):
+        to_onnx(student, kept, codec, opset=11)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+    assert_kept()
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_told_with_the_remedy(student, codec, kept, assert_kept, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigurationError, match=rf"package {package},.*pip install 'kdkit\[onnx\]'"):
+        to_onnx(student, kept, codec)
+    with pytest.raises(ConfigurationError, match="pip install"):
+        read_onnx_metadata(kept)
+    assert_kept()
+
+
+def test_a_disk_that_is_full(student, codec, kept, assert_kept, monkeypatch):
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(CheckpointError, match=r"student\.onnx cannot be written: No space left"):
+        to_onnx(student, kept, codec)
+    assert_kept()
+
+
+def test_reading_what_is_no_onnx_file(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no file .*missing\.onnx"):
+        read_onnx_metadata(tmp_path / "missing.onnx")
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(CheckpointError, match=r"text\.onnx is not an ONNX file"):
+        read_onnx_metadata(tmp_path / "text.onnx")
+
+
+def test_a_file_of_another_program_has_its_own_metadata(tmp_path):
+    graph = onnx.helper.make_graph([], "empty", [], [])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "plain.onnx")
+    assert read_onnx_metadata(tmp_path / "plain.onnx") == {}

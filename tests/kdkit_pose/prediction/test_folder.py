@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from kdkit_pose.codecs import DARK
+from kdkit_pose.prediction import Drawing, PictureFile, PredictionFolder, folder
+from kdkit_pose.prediction.folder import drawing_names
+from kdkit_pose.skeleton import COCO
+
+CODEC = DARK(input_size=(32, 64))
+
+
+@pytest.fixture
+def write_some(tmp_path, picture, make_poses):
+    def write(count, drawing=Drawing()):  # noqa: B008
+        files = [PictureFile(tmp_path / f"{n}.jpg", f"{n}.jpg") for n in range(count)]
+        written = PredictionFolder(tmp_path / "out", files, COCO, CODEC, drawing)
+        for number, file in enumerate(files):
+            poses = make_poses(number)
+            written.add(file, picture, poses, poses.results(number, file.name), [None] * number)
+        written.finish("Predictions", "what was done", ["a note"])
+        return tmp_path / "out"
+
+    return write
+
+
+def test_the_page_says_what_was_found_in_each_picture(write_some):
+    text = (write_some(3, Drawing(threshold=0.85, enlarged=1)) / "predictions.html").read_text()
+    for words in ("nobody", "1 person, best score 0.90", "2 persons, best score 0.90, 1 below 0.85", "a note"):
+        assert words in text
+
+
+def test_a_page_of_many_shows_the_first_and_says_so(write_some, monkeypatch):
+    monkeypatch.setattr(folder, "MOST_SHOWN", 2)
+    out = write_some(3, Drawing(enlarged=1))
+    text = (out / "predictions.html").read_text()
+    assert text.count("<figure>") == 2
+    assert "only the first 2 of 3 pictures are shown here" in text
+    assert len(list((out / "overlays").iterdir())) == 3
+    assert len(json.loads((out / "results.json").read_text())) == 0 + 1 + 2
+
+
+def test_results_keep_every_digit(write_some, make_poses):
+    out = write_some(2, Drawing(enlarged=1))
+    assert json.loads((out / "results.json").read_text()) == make_poses(1).results(1, "1.jpg")
+
+
+def test_no_two_drawings_are_called_alike_even_where_case_is_ignored(tmp_path):
+    names = ["a.png", "A.jpg", "a.Png", "A.PNG", "a.png.jpg", "sub/a.png", "a.PNG-2.jpg", "bare"]
+    drawn = drawing_names([PictureFile(tmp_path / name, name) for name in names])
+    assert len({name.casefold() for name in drawn}) == len(names)
+    assert drawn[0] == "a.jpg"
+    assert drawn[5] == "sub/a.jpg"
+    assert all(name.endswith(".jpg") for name in drawn)
