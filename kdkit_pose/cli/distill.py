@@ -185,6 +185,7 @@ def distill(
             "images": str(images),
             "boxes": str(boxes) if boxes else None,
             "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
+            "val_predicted_masks": describe_file(val_predicted_masks) if val_predicted_masks else None,
             "checkpoint": str(checkpoint) if checkpoint else None,
             "pretrained": pretrained,
         },

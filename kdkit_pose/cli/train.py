@@ -9,6 +9,7 @@ from rich.console import Console
 from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
+from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.options import build_codec
 from kdkit_pose.cli.show import describe_data, show_result
@@ -101,6 +102,7 @@ def train(
             "train_annotations": str(train_annotations),
             "images": str(images),
             "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
+            "val_predicted_masks": describe_file(val_predicted_masks) if val_predicted_masks else None,
             "checkpoint": str(checkpoint) if checkpoint else None,
             "pretrained": pretrained,
         },

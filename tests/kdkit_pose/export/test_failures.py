@@ -1,5 +1,6 @@
 """What cannot be exported is told in a line, and leaves the file that was there as it was."""
 
+import logging
 import os
 import sys
 
@@ -109,7 +110,7 @@ def test_an_operator_set_that_cannot_be_had(student, codec, kept, assert_kept, c
     with pytest.raises(ExportError, match="operator set 11, only with 18"):
         to_onnx(student, kept, codec, opset=11)
     assert capfd.readouterr() == ("", "")
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert_kept()
 
 

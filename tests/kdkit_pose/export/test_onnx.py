@@ -133,7 +133,7 @@ def test_a_file_that_reads_pixels_normalises_them_as_the_data_does(student, code
 
 def test_the_network_is_left_as_it_was(make, codec, tmp_path, capfd):
     network = make().train().to(torch.bfloat16)
-    network.bn1.eval()
+    network.act.eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
     to_onnx(network, tmp_path / "student.onnx", codec)

@@ -177,6 +177,16 @@ def test_load_keeps_the_callers_own_mistakes_apart_from_the_files(tmp_path: Path
         models.load(tmp_path / "student.safetensors", features=("stage9",))
 
 
+def test_one_missing_entry_of_a_network_without_a_known_layout_is_named(
+    assert_refused: Refused, tmp_path: Path
+) -> None:
+    model = models.create("simplebaseline_mobilenetv2_100")
+    state = {key: value for key, value in model.state_dict().items() if key != "backbone.bn1.bias"}
+    torch.save(state, tmp_path / "own.pth")
+    words = "does not fit simplebaseline_mobilenetv2_100: backbone.bn1.bias is missing"
+    assert_refused(model, tmp_path / "own.pth", words)
+
+
 def test_a_wrapped_network_is_not_loaded_into(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"is a Sequential.*give the network inside"):
         models.load_checkpoint(nn.Sequential(models.create("hrnet_w8_small")), tmp_path / "any.pth")

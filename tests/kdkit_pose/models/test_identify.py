@@ -35,6 +35,13 @@ def test_a_resnet_of_another_shape_is_described(change, title):
     assert title in found.title
 
 
+def test_heatmaps_right_on_a_trunk_are_another_networks_head():
+    state = shapes("simplebaseline_resnet18")
+    bare = {key: value for key, value in state.items() if not key.startswith("deconv_layers.")}
+    found = identify(bare | {"final_layer.weight": torch.zeros(17, 512, 1, 1)})
+    assert (found.title, found.num_keypoints) == ("ResNet-18", None)
+
+
 @pytest.mark.parametrize(
     ("name", "key", "title"),
     [
