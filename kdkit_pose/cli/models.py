@@ -67,7 +67,7 @@ def models(
     Console().print(_table(rows, batches))
     notes = {"input": f"{size[1]}x{size[0]} (height x width)", "GMAC": MACS_CONVENTION}
     if batches:
-        notes["latency"] = f"milliseconds a batch; {_procedure(seconds)}; float32{_tensor_cores(place)}"
+        notes["latency"] = f"ms of a whole batch; {_procedure(seconds)}; float32{_tensor_cores(place)}"
         notes["measured on"] = describe_machine(place)
     for title, text in notes.items():
         typer.echo(f"{title}: {text}")
@@ -121,7 +121,7 @@ def _timed(
 def _table(rows: list[_Row], batches: tuple[int, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("model", overflow="fold")
-    for title in ("parameters, M", "GMAC", *(f"ms, batch {count}" for count in batches)):
+    for title in ("params, M", "GMAC", *(f"ms at {count}" for count in batches)):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         figures = (f"{row.parameters / 1e6:.2f}", f"{row.macs / 1e9:.2f}")

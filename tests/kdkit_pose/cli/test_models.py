@@ -15,7 +15,7 @@ def test_all_networks_are_listed(run):
         assert len(rows[name]) == 2, rows[name]
     assert "128x64 (height x width)" in printed
     assert "1 MAC is one multiplication with its addition" in printed
-    assert "ms, batch" not in printed
+    assert "ms at" not in printed
 
 
 def test_latency_is_measured_for_the_names_and_batches_given(run, tmp_path):
@@ -26,7 +26,7 @@ def test_latency_is_measured_for_the_names_and_batches_given(run, tmp_path):
     )
     content = json.loads(out.read_text())
     assert list(content["models"]) == ["hrnet_w8_small", "hrnet_w16_small"]
-    assert "ms, batch 3" in printed
+    assert "ms at 3" in printed
     assert content["measured on"] in printed
     assert f"PyTorch {torch.__version__}" in content["measured on"]
     for name, found in content["models"].items():
