@@ -111,7 +111,7 @@ def fit(
         train: the training persons.
         out: the run's folder.
         settings: how to train.
-        evaluator: gives the metrics, ``val/AP`` among them.
+        evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too.
         codec: how to decode the finished student, written into its file; by default the data set's codec. Only
             the decoder may be another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
@@ -143,6 +143,7 @@ def fit(
         **{name: value for name, value in asdict(settings).items() if name not in _WITHOUT_EFFECT},
         "model": models.describe(network),
         "data": train.fingerprint(),
+        **_held_out(evaluator),
         **(config or {}),
     }
     return Trainer(
@@ -167,6 +168,13 @@ def fit(
         cpu=settings.cpu,
         progress=settings.progress,
     ).fit()
+
+
+def _held_out(evaluator: Evaluator | None) -> dict[str, str]:
+    """What a run's figures are of: one gone on with under others would choose its best epoch among both."""
+    # Any callable will do for the trainer; one of another kind may not say.
+    fingerprint = getattr(evaluator, "fingerprint", None)
+    return {} if fingerprint is None else {"validation": fingerprint()}
 
 
 def _check_every_heatmap_learns(network: PoseNetwork, curriculum: Curriculum) -> None:

@@ -41,13 +41,22 @@ def find_flip_pairs(names: Sequence[str], owner: str) -> Pairs:
     """The pairs (left, right) of indices of keypoints whose names differ by their side alone.
 
     Raises:
-        ConfigurationError: A left keypoint lacks its right one or the other way round, or no name tells a side;
+        ConfigurationError: A left keypoint lacks its right one or the other way round, two names tell the same,
+            two differ by their side but are no words of it (``lhip``, ``rhip``), or no name tells a side;
             ``owner`` says whose names these are.
 
     >>> find_flip_pairs(["nose", "left_eye", "right_eye"], "a face")
     ((1, 2),)
     """
-    places = _places(names)
+    _check_none_is_missed(names, owner)
+    places: dict[Sided, int] = {}
+    for sided, (place, *others) in _places(names).items():
+        if others:
+            raise ConfigurationError(
+                f"{owner}: the keypoints {names[place]!r} and {names[others[0]]!r} are both of the {sided[0]}, of "
+                f"the same name otherwise, so which is whose mirror image is not known; {HOW_TO_STATE_PAIRS}"
+            )
+        places[sided] = place
     for sided, place in places.items():
         if _mirrored(sided) not in places:
             raise ConfigurationError(
@@ -88,25 +97,47 @@ def check_flip_pairs(names: Sequence[str], pairs: Pairs, owner: str) -> None:
     """
     places = _places(names)
     partner = dict(pairs) | {second: first for first, second in pairs}
-    for sided, place in places.items():
-        mirror, paired = places.get(_mirrored(sided)), partner.get(place)
-        if mirror is not None and paired is None:
+    for sided, place in ((sided, place) for sided, found in places.items() for place in found):
+        mirrors, paired = places.get(_mirrored(sided), []), partner.get(place)
+        if mirrors and paired is None:
             raise ConfigurationError(
                 f"{owner}: {names[place]!r} is in no flip pair, but by its name it changes places with "
-                f"{names[mirror]!r}; {HOW_TO_STATE_PAIRS}"
+                f"{names[mirrors[0]]!r}; {HOW_TO_STATE_PAIRS}"
             )
         told = None if paired is None else side(names[paired])
         same_side = told is not None and told[0] == sided[0]
-        if paired is not None and (same_side or mirror not in (None, paired)):
-            expected = f"its name says {names[mirror]!r}" if mirror is not None else "both are of one side"
+        if paired is not None and (same_side or (mirrors and paired not in mirrors)):
+            expected = f"its name says {names[mirrors[0]]!r}" if mirrors else "both are of one side"
             raise ConfigurationError(
                 f"{owner}: a flip pair joins {names[place]!r} with {names[paired]!r}, but {expected}; "
                 f"{HOW_TO_STATE_PAIRS}"
             )
 
 
-def _places(names: Sequence[str]) -> dict[Sided, int]:
-    return {sided: place for place, name in enumerate(names) if (sided := side(name)) is not None}
+def _places(names: Sequence[str]) -> dict[Sided, list[int]]:
+    """Where the names of each side and rest are; several, as of left_eye and eye_left, in their order."""
+    places: dict[Sided, list[int]] = {}
+    for place, name in enumerate(names):
+        if (sided := side(name)) is not None:
+            places.setdefault(sided, []).append(place)
+    return places
+
+
+def _check_none_is_missed(names: Sequence[str], owner: str) -> None:
+    """Refuse pairs such as lhip and rhip, or hipleft and hipright, whose side is no word of its own.
+
+    They might mirror each other, and beside others that do by their names, nobody would miss them.
+    """
+    told_nothing = {name.lower(): name for name in names if side(name) is None}
+    for lowered, name in told_nothing.items():
+        for left, right in (("left", "right"), ("l", "r")):
+            starting, ending = right + lowered.removeprefix(left), lowered.removesuffix(left) + right
+            for has, mirror in ((lowered.startswith(left), starting), (lowered.endswith(left), ending)):
+                if has and mirror in told_nothing:
+                    raise ConfigurationError(
+                        f"{owner}: the keypoints {name!r} and {told_nothing[mirror]!r} differ like left and "
+                        f"right, but whether they change places in a mirror is not certain; {HOW_TO_STATE_PAIRS}"
+                    )
 
 
 def _mirrored(sided: Sided) -> Sided:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from kdkit import ConfigurationError, ModuleTeacher
+from kdkit_pose.codecs import Decoder
 from kdkit_pose.evaluation import Evaluator
 
 DOUBTFUL_AP = 0.05
@@ -15,6 +16,7 @@ def check_teachers(
     teachers: Mapping[str, ModuleTeacher],
     evaluator: Evaluator,
     *,
+    decoders: Mapping[str, Decoder] | None = None,
     floor: float | None = None,
     allow_weak: bool = False,
     device: torch.device | None = None,
@@ -28,6 +30,8 @@ def check_teachers(
     Args:
         teachers: networks as teachers, by name.
         evaluator: on the data that the student will be evaluated on.
+        decoders: how each teacher's heatmaps are decoded, by its name; the evaluator's own way where it is not
+            said. A teacher of discs has a lower AP by ``peak`` than is its own.
         floor: the least AP in [0, 1] that a teacher must have; None sets none.
         allow_weak: go on all the same.
         device: where to run them, by default an accelerator if there is one; they end on the CPU.
@@ -42,7 +46,8 @@ def check_teachers(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = {}
     for name, teacher in teachers.items():
-        metrics = evaluator.metrics(teacher.to(device).module)
+        fitting = evaluator.decoded_by(decoders[name]) if decoders and name in decoders else evaluator
+        metrics = fitting.metrics(teacher.to(device).module)
         teacher.to(torch.device("cpu"))
         ap = metrics["AP"] or 0.0
         found[name] = ap

@@ -15,7 +15,7 @@ from kdkit_pose.cli.curriculum import build_curriculum
 from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
 from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.new_network import new_network
-from kdkit_pose.cli.show import describe_data, show_result
+from kdkit_pose.cli.show import describe_data, show_result, show_unused_masks
 from kdkit_pose.cli.teachers import TeacherFile, load_teachers
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.models import names
@@ -140,11 +140,15 @@ def distill(
         outputs=network.heatmap_outputs,
         unlabelled=unlabelled,
     )
+    if teachers.disagreement:
+        console.print(f"warning: {teachers.disagreement}", markup=False)
     taught = teachers.codec_for(codec, input_size, sigma)
     for role in teachers.silent:
         console.print(f"teacher {role}: its file names no codec, {taught} is assumed; see --codec", markup=False)
-    learned = replace(taught, decoder=recipes.decoder_for(curriculum))
+    learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     masks = any("mask" in teacher.reads for teacher in by_role.values())
+    if not masks:
+        show_unused_masks(console, predicted_masks=predicted_masks, val_predicted_masks=val_predicted_masks)
     data = training_data(
         *(train_annotations, images, taught),
         augment=augment,
@@ -164,6 +168,7 @@ def distill(
         check_teachers(
             by_role,
             watch,
+            decoders=teachers.decoders,
             floor=teacher_floor,
             allow_weak=allow_weak_teachers,
             say=lambda line: console.print(line, markup=False),

@@ -1,6 +1,5 @@
 """``kdkit-pose evaluate``."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,15 @@ from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.evaluated import Evaluated, Evaluation
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, load_network
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.cli.show import describe_data, keypoints_table, metrics_table, write_json
+from kdkit_pose.cli.show import (
+    comparison_details,
+    describe_data,
+    keypoints_table,
+    metrics_table,
+    progress_bar,
+    show_unused_masks,
+    write_json,
+)
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.evaluation import Comparison, compare, write_results
 
@@ -29,6 +36,7 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="The network, where its file is not recognised.")] = None,
     against_model: Annotated[str | None, typer.Option(help="The same of --against.")] = None,
     mask_fusion: Annotated[str, typer.Option(help="How the mask enters, where its file is silent.")] = "none",
+    against_mask_fusion: Annotated[str, typer.Option(help="The same of --against.")] = "none",
     skeleton: options.SkeletonOption = None,
     sigmas: options.SigmasOption = None,
     boxes: Annotated[
@@ -46,6 +54,9 @@ def evaluate(
     flip: Annotated[bool, typer.Option(help="Average with the mirrored input's heatmaps.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Persons at a time.")] = 64,
     workers: options.Workers = 0,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="Score only the pictures that are there and can be read.")
+    ] = False,
     resamples: Annotated[int, typer.Option(min=100, help="With --against: draws of the bootstrap.")] = 2000,
     results: Annotated[Path | None, typer.Option(help="Also write the keypoints found, in COCO's format.")] = None,
     json: options.Json = None,
@@ -67,22 +78,27 @@ def evaluate(
     """
     evaluation = Evaluation(
         *(annotations, images, skeleton_of(annotations, skeleton, sigmas), boxes, box_threshold),
-        *(predicted_masks, flip, batch_size, workers),
+        *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
     # Whatever may be wrong with either file is said before the first is evaluated.
     first = load_network(checkpoint, model, mask_fusion, "--model")
-    second = None if against is None else load_network(against, against_model, "none", "--against-model")
+    second = (
+        None if against is None else load_network(against, against_model, against_mask_fusion, "--against-model")
+    )
+    networks = [loaded for loaded in (first, second) if loaded is not None]
     asked: dict[str, Any] = {"name": codec, "input_size": input_size, "sigma": sigma, "decoder": decoder}
-    schemes = [_codec(loaded, asked, force=force_codec) for loaded in (first, second) if loaded is not None]
-    runs = [
-        evaluation.run(loaded, scheme)
-        for loaded, scheme in zip(filter(None, (first, second)), schemes, strict=True)
-    ]
+    schemes = [_codec(loaded, asked, force=force_codec) for loaded in networks]
+    runs = [evaluation.run(loaded, scheme) for loaded, scheme in zip(networks, schemes, strict=True)]
     comparison = None
     if len(runs) == 2:
         found, other = (run.results for run in runs)
-        comparison = compare(annotations, found, other, skeleton=evaluation.skeleton, resamples=resamples)
-    _show(Console(), runs, comparison)
+        bones = evaluation.skeleton
+        with progress_bar("resampling") as tell:
+            comparison = compare(runs[0].truth, found, other, skeleton=bones, resamples=resamples, progress=tell)
+    console = Console()
+    if not any("mask" in loaded.network.inputs for loaded in networks):
+        show_unused_masks(console, predicted_masks=predicted_masks)
+    _show(console, runs, comparison)
     if results is not None:
         write_results(runs[0].results, results)
     write_json(runs[0].metrics, json)
@@ -126,6 +142,5 @@ def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None
 def _details(runs: list[Evaluated], comparison: Comparison | None) -> dict[str, Any]:
     details = runs[0].details()
     if comparison is not None:
-        difference = {"difference": comparison.difference, **asdict(comparison)}
-        details |= {"against": runs[1].details(), "comparison": difference}
+        details |= {"against": runs[1].details(), "comparison": comparison_details(comparison)}
     return details

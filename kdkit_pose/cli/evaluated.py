@@ -1,12 +1,13 @@
 """Networks evaluated on the same persons, for ``kdkit-pose evaluate``."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kdkit import ConfigurationError
+from kdkit import ConfigurationError, DataError
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, describe_file
 from kdkit_pose.cli.show import Tracked
 from kdkit_pose.codecs import Codec
@@ -19,12 +20,14 @@ Results = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found, and how it was made."""
+    """What an evaluation found, and how it was made; ``missing`` pictures are not in ``truth``."""
 
     loaded: LoadedNetwork
     codec: Codec
     flip: bool
     data: CocoKeypoints
+    truth: Mapping[str, Any]
+    missing: int
     results: Results
     metrics: Metrics
     errors: KeypointErrors
@@ -34,7 +37,8 @@ class Evaluated:
         """How the figures came about, in a line."""
         boxes, flip = self.metrics["boxes"], "on" if self.flip else "off"
         masks = "" if self.data.masks_predicted is None else f", {self.data.masks_predicted}"
-        return f"{boxes} boxes, flip test {flip}, {self.codec}{masks}"
+        missing = f", without {self.missing} pictures that cannot be read" if self.missing else ""
+        return f"{boxes} boxes, flip test {flip}, {self.codec}{masks}{missing}"
 
     def details(self) -> dict[str, Any]:
         """All of it in JSON's types, without the results themselves."""
@@ -46,6 +50,7 @@ class Evaluated:
             "keypoints": [asdict(error) for error in self.errors.keypoints],
             "persons": {"annotated": self.errors.persons, "matched": self.errors.matched},
             "pictures": len(self.data.image_ids),
+            "missing pictures": self.missing,
             "flip": self.flip,
             "codec": self.codec.to_metadata(),
             "skeleton": self.data.skeleton.name,
@@ -66,13 +71,14 @@ class Evaluation:
     flip: bool
     batch_size: int
     workers: int
+    skip_missing: bool = False
 
     def run(self, loaded: LoadedNetwork, codec: Codec) -> Evaluated:
         """Evaluate a network.
 
         Raises:
             ConfigurationError: It predicts other keypoints, or reads masks that there are not.
-            DataError: The data cannot be used.
+            DataError: The data cannot be used, or pictures with persons are missing and not to be skipped.
         """
         check_skeleton(loaded, self.skeleton, f"'{self.annotations}'")
         reads_mask = "mask" in loaded.network.inputs
@@ -91,18 +97,38 @@ class Evaluation:
             masks=reads_mask,
             predicted_masks=self.predicted_masks if reads_mask else None,
         )
+        truth, missing = self._truth(data)
         source: Boxes = "ground truth" if self.boxes is None else "detector"
         batches = Tracked(loader(data, self.batch_size, workers=self.workers), "evaluating")
-        evaluator = Evaluator(
-            batches, self.annotations, codec, skeleton=self.skeleton, flip=self.flip, boxes=source
-        )
+        evaluator = Evaluator(batches, truth, codec, skeleton=self.skeleton, flip=self.flip, boxes=source)
         results = evaluator.results(loaded.network.to("cuda" if torch.cuda.is_available() else "cpu"))
         return Evaluated(
             loaded,
             codec,
             self.flip,
             data,
+            truth,
+            missing,
             results,
             metrics=evaluator.score(results),
-            errors=keypoint_errors(self.annotations, results, skeleton=self.skeleton),
+            errors=keypoint_errors(truth, results, skeleton=self.skeleton),
         )
+
+    def _truth(self, data: CocoKeypoints) -> tuple[Mapping[str, Any], int]:
+        """The ground truth of the pictures that are there, and how many are not."""
+        content = data.coco_dict()
+        there = set(data.image_ids)
+        missing = [image for image in content["images"] if image["id"] not in there]
+        if not missing:
+            return content, 0
+        if not self.skip_missing:
+            names = ", ".join(str(image.get("file_name", image["id"])) for image in missing[:5])
+            raise DataError(
+                f"{len(missing)} of the {len(content['images'])} pictures in '{self.annotations}' are missing "
+                f"from '{self.images}' or cannot be read: {names}{', ...' if len(missing) > 5 else ''}; their "
+                "persons would count as not found: check --images, or give --skip-missing to score the others"
+            )
+        images = [image for image in content["images"] if image["id"] in there]
+        # One without image_id stays, to be refused as anywhere else.
+        kept = [one for one in content.get("annotations", ()) if one.get("image_id", images[0]["id"]) in there]
+        return {**content, "images": images, "annotations": kept}, len(missing)

@@ -50,7 +50,10 @@ def export(
     ] = False,
     opset: Annotated[int | None, typer.Option(min=1, help="ONNX: version of the operator set.")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="ONNX: largest difference of a heatmap value from PyTorch's.")
+        float,
+        typer.Option(
+            min=0, help="ONNX: largest difference from PyTorch's heatmaps, and 10x of it as a share of their peak."
+        ),
     ] = 1e-4,
 ) -> None:
     """Write a network as ONNX or safetensors, compared with PyTorch's before it is kept.
@@ -117,4 +120,5 @@ def _skeleton(loaded: LoadedNetwork, option: str | None, sigmas: str | None) -> 
             f"'{path}' predicts {count} keypoints and does not say which: give --skeleton, crowdpose or a"
             " COCO-format file whose categories list them"
         )
+    check_skeleton(loaded, COCO, "the skeleton assumed without --skeleton")
     return COCO

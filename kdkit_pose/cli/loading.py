@@ -8,6 +8,7 @@ from kdkit import ConfigurationError
 from kdkit_pose import codecs
 from kdkit_pose.codecs import Codec
 from kdkit_pose.models import LoadReport, PoseNetwork
+from kdkit_pose.models.checkpoint_keypoints import check_keypoints
 from kdkit_pose.models.saving import load_described
 from kdkit_pose.skeleton import Skeleton
 
@@ -21,12 +22,15 @@ class LoadedNetwork:
         codec: what its heatmaps mean; None where the file does not say it.
         skeleton: what its keypoints are; None where the file does not say it.
         report: which of the file's weights were loaded, and which not.
+        keypoints: the names that an mmpose file lists, also where they are of no skeleton that kdkit knows;
+            None where there are none.
     """
 
     network: PoseNetwork
     codec: Codec | None
     skeleton: Skeleton | None
     report: LoadReport
+    keypoints: tuple[str, ...] | None = None
 
 
 def describe_file(path: Path) -> dict[str, str]:
@@ -54,7 +58,7 @@ def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -
     network, report, found = load_described(path, model=model, mask_fusion=fusion, option=option)
     codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None
     skeleton = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
-    return LoadedNetwork(network, codec, skeleton, report)
+    return LoadedNetwork(network, codec, skeleton, report, found.keypoints)
 
 
 def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the data") -> None:
@@ -66,7 +70,7 @@ def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the d
         data: how to call the data in the error, such as its file.
 
     Raises:
-        ConfigurationError: another number of keypoints, or others than the file names.
+        ConfigurationError: another number of keypoints, others than the file names, or other flip pairs.
     """
     path, count = loaded.report.path, loaded.network.num_keypoints
     if count != skeleton.num_keypoints:
@@ -74,15 +78,7 @@ def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the d
             f"'{path}' predicts {count} keypoints, {data} has {skeleton.num_keypoints} ({skeleton.name}): give"
             " data of the same keypoints, or another checkpoint"
         )
-    if loaded.skeleton is None or loaded.skeleton.keypoints == skeleton.keypoints:
-        return
-    pairs = zip(loaded.skeleton.keypoints, skeleton.keypoints, strict=True)
-    place, (predicted, wanted) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
-    raise ConfigurationError(
-        f"'{path}' was trained for the keypoints of {loaded.skeleton.name}, {data} has those of {skeleton.name}:"
-        f" number {place + 1} is {predicted!r} there and {wanted!r} here; give data of the same keypoints in the"
-        " same order, or another checkpoint"
-    )
+    check_keypoints(path, loaded.skeleton, loaded.keypoints, skeleton, data)
 
 
 def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "") -> None:

@@ -15,6 +15,7 @@ from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.show import describe_data
 from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.fit import FitSettings
+from kdkit_pose.skeleton_category import COCO_LIKE
 
 
 def train_masks(
@@ -77,7 +78,8 @@ def train_masks(
         export=export.value,
         tensorboard=tensorboard,
     )
-    body = skeleton_of(train_annotations, skeleton, sigmas)
+    # No OKS is computed: rough sigmas do.
+    body = skeleton_of(train_annotations, skeleton, sigmas or COCO_LIKE)
     torch.manual_seed(seed)
     predictor = masks.MaskPredictor(architecture, encoder, _size(input_size), threshold)
     if encoder_weights is not None:
@@ -146,7 +148,8 @@ def predict_masks(
             *(loaded, annotations, images),
             boxes=boxes,
             box_threshold=box_threshold,
-            skeleton=skeleton_of(annotations, skeleton, sigmas),
+            # No OKS is computed: rough sigmas do.
+            skeleton=skeleton_of(annotations, skeleton, sigmas or COCO_LIKE),
             everyone=everyone,
             batch_size=batch_size,
             workers=workers,

@@ -118,7 +118,8 @@ def build_codec(
     Args:
         name: the codec's name; DARK by default.
         input_size: as ``256x192``, height first, as the field writes it; 256x192 by default.
-        sigma: by default 2 cells, 3 for inputs 384 pixels high or more.
+        sigma: by default the known codec's if the size is its own; else 2 cells, 3 for inputs 384 pixels high or
+            more.
         known: the codec of a checkpoint.
         decoder: by default the known codec's, or ``peak``.
 
@@ -135,7 +136,7 @@ def build_codec(
             ) from error
         size = (width, height)
     if sigma is None:
-        sigma = known.sigma if known and input_size is None else 3.0 if size[1] >= 384 else 2.0
+        sigma = known.sigma if known and size == known.input_size else 3.0 if size[1] >= 384 else 2.0
     if decoder is None:
         decoder = known.decoder if known else "peak"
     if name is None:

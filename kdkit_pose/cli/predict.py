@@ -17,7 +17,7 @@ from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, find_pictures
 from kdkit_pose.prediction.batch import Batch
 from kdkit_pose.prediction.boxes import BoxFile, read_boxes, read_pictures
-from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
+from kdkit_pose.skeleton import COCO, Skeleton
 from kdkit_pose.skeleton_category import COCO_LIKE
 
 
@@ -137,12 +137,13 @@ def _skeleton(loaded: LoadedNetwork, option: str | None) -> tuple[Skeleton, str]
     if loaded.skeleton is not None:
         return loaded.skeleton, "as the file says"
     count = loaded.network.num_keypoints
-    known = {skeleton.num_keypoints: skeleton for skeleton in (COCO, CROWDPOSE)}
-    if count in known:
-        return known[count], f"assumed, for {count} keypoints"
+    if count == COCO.num_keypoints:
+        check_skeleton(loaded, COCO, "the skeleton assumed without --skeleton")
+        return COCO, f"assumed, for {count} keypoints; see --skeleton"
+    # More than one data set has CrowdPose's number of keypoints.
     raise ConfigurationError(
-        f"'{loaded.report.path}' predicts {count} keypoints and does not say which: give --skeleton with a "
-        "COCO-format file whose category lists them"
+        f"'{loaded.report.path}' predicts {count} keypoints and does not say which: give --skeleton, crowdpose or "
+        "a COCO-format file whose category lists them"
     )
 
 

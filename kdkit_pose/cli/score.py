@@ -1,14 +1,15 @@
 """``kdkit-pose score``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.options import Json, SigmasOption, SkeletonOption
-from kdkit_pose.cli.show import metrics_table, write_json
+from kdkit_pose.cli.show import comparison_details, metrics_table, progress_bar, write_json
 from kdkit_pose.evaluation import coco_metrics, compare
 
 
@@ -25,6 +26,9 @@ def score(
     sigmas: SigmasOption = None,
     resamples: Annotated[int, typer.Option(min=100, help="With --against: draws of the bootstrap.")] = 2000,
     json: Json = None,
+    details: Annotated[
+        Path | None, typer.Option(help="Also write all that is printed, the comparison too, as JSON.")
+    ] = None,
 ) -> None:
     """Score a results file with COCO's keypoint metrics, or two and their difference.
 
@@ -36,13 +40,21 @@ def score(
     bones = skeleton_of(annotations, skeleton, sigmas)
     metrics = coco_metrics(annotations, results, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
     rows = {results.name: metrics}
+    content: dict[str, Any] = {"results": describe_file(results), "figures": dict(metrics)}
     difference = ""
     if against is not None:
         other = coco_metrics(annotations, against, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
         rows = {f"A {results.name}": metrics, f"B {against.name}": other}
-        difference = f"A - B: {compare(annotations, results, against, skeleton=bones, resamples=resamples)}"
+        with progress_bar("resampling") as tell:
+            comparison = compare(annotations, results, against, skeleton=bones, resamples=resamples, progress=tell)
+        content |= {
+            "against": {"results": describe_file(against), "figures": dict(other)},
+            "comparison": comparison_details(comparison),
+        }
+        difference = f"A - B: {comparison}"
     console = Console()
     console.print(metrics_table(rows, "results"))
     if difference:
         console.print(difference, highlight=False, soft_wrap=True)
     write_json(metrics, json)
+    write_json(content, details)

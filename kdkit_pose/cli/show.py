@@ -1,19 +1,21 @@
 """What commands print and write."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 from kdkit import TrainingResult
 from kdkit.files import write_atomically
 from kdkit_pose.data import CocoKeypoints
-from kdkit_pose.evaluation import KeypointErrors, Metrics
+from kdkit_pose.evaluation import Comparison, KeypointErrors, Metrics
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 CROWD_FIGURES = ("AP", "AP50", "AP75", "AP_easy", "AP_medium", "AP_hard", "AR", "AR50", "AR75")
@@ -69,10 +71,15 @@ def write_json(content: Mapping[str, Any], path: Path | None) -> None:
 
 
 class Tracked:
-    """A loader that shows a bar while it is gone through, where there is a terminal."""
+    """A loader that shows a bar while it is gone through, where there is a terminal.
+
+    Attributes:
+        dataset: The loader's, which tells an evaluator for which codec the crops are cut.
+    """
 
     def __init__(self, loader: Any, description: str) -> None:
         self._loader, self._description = loader, description
+        self.dataset = getattr(loader, "dataset", None)
         self._console = Console(stderr=True)
 
     def __iter__(self) -> Iterator[Any]:
@@ -85,6 +92,28 @@ class Tracked:
             disable=not self._console.is_terminal,
         )
         return iter(batches)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar where there is a terminal; it goes by calls with how many are done and how many there are."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def comparison_details(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison in JSON's types, the difference first."""
+    return {"difference": comparison.difference, **asdict(comparison)}
+
+
+def show_unused_masks(console: Console, **options: Path | None) -> None:
+    """Say of each option that gives a file of masks that no network reads it; by names such as predicted_masks."""
+    for name, path in options.items():
+        if path is not None:
+            option = f"--{name.replace('_', '-')}"
+            console.print(f"{option} is not used: no network here reads masks", soft_wrap=True, highlight=False)
 
 
 def show_result(result: TrainingResult, console: Console) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdkit import ConfigurationError
+from kdkit import ConfigurationError, Curriculum
+from kdkit_pose import recipes
 from kdkit_pose.cli.curriculum import ROLES
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, load_network
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.codecs import Codec
+from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
 from kdkit_pose.skeleton import Skeleton
 
@@ -28,7 +29,7 @@ class Teachers:
 
     Args:
         loaded: what their files hold, by role.
-        codec: what their heatmaps mean, as their files say it; None where none does.
+        codec: what their heatmaps mean, as their files say it, to be decoded by ``peak``; None where none does.
     """
 
     loaded: Mapping[str, LoadedNetwork]
@@ -43,6 +44,33 @@ class Teachers:
     def silent(self) -> tuple[str, ...]:
         """The roles of those whose files name no codec."""
         return tuple(role for role, loaded in self.loaded.items() if loaded.codec is None)
+
+    @property
+    def decoders(self) -> dict[str, Decoder]:
+        """How each is decoded, by role, where its file says it: discs by ``centroid``, Gaussians by ``peak``."""
+        return {role: loaded.codec.decoder for role, loaded in self.loaded.items() if loaded.codec is not None}
+
+    @property
+    def disagreement(self) -> str | None:
+        """A line that says that some show discs and some Gaussians; None where all show the same."""
+        if len(set(self.decoders.values())) < 2:
+            return None
+        shapes = {"centroid": "discs", "peak": "Gaussians"}
+        told = ", ".join(f"the {role} {shapes[decoder]}" for role, decoder in self.decoders.items())
+        return (
+            f"the teachers' heatmaps differ in shape, as their files' decoders say: {told}; a student cannot "
+            "match both at once"
+        )
+
+    def student_decoder(self, curriculum: Curriculum) -> Decoder:
+        """Return how to decode the student: ``centroid`` if its last stage teaches discs, else ``peak``.
+
+        Discs come from binarized targets, see :func:`kdkit_pose.recipes.decoder_for`, or from a teacher that
+        learned from such, whose file says ``centroid``.
+        """
+        imitated = list(curriculum)[-1].teachers
+        discs = any(self.decoders.get(teacher.name) == "centroid" for teacher in imitated)
+        return "centroid" if discs else recipes.decoder_for(curriculum)
 
     def codec_for(self, name: str | None, input_size: str | None, sigma: float | None) -> Codec:
         """Return the codec of the teachers' heatmaps.
@@ -81,7 +109,7 @@ def load_teachers(recipe: str, files: Mapping[str, TeacherFile], skeleton: Skele
             raise ConfigurationError(f"recipe '{recipe}' learns from a {role} teacher: give --{role}")
         loaded = load_network(file.path, file.model, file.mask_fusion, f"--{role}-model")
         check_skeleton(loaded, skeleton, data)
-        # How a teacher is decoded is its own affair: the student imitates its heatmaps.
+        # Discs and Gaussians of one convention can be imitated one after the other; `decoders` tells them apart.
         codec = replace(loaded.codec, decoder="peak") if loaded.codec is not None else None
         if known is not None and codec is not None and codec != known:
             raise ConfigurationError(

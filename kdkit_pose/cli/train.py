@@ -12,7 +12,7 @@ from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
 from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.cli.show import describe_data, show_result
+from kdkit_pose.cli.show import describe_data, show_result, show_unused_masks
 from kdkit_pose.fit import FitSettings, fit
 
 
@@ -65,6 +65,8 @@ def train(
         *(model, body, seed, console), mask_fusion=mask_fusion, checkpoint=checkpoint, pretrained=pretrained
     )
     masks = "mask" in network.inputs
+    if not masks:
+        show_unused_masks(console, predicted_masks=predicted_masks, val_predicted_masks=val_predicted_masks)
     data = training_data(
         *(train_annotations, images, scheme),
         augment=augment,

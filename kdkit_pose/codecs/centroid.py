@@ -8,6 +8,8 @@ from kdkit_pose.codecs.peak import find_peaks
 from kdkit_pose.codecs.refine import refine
 from kdkit_pose.codecs.smoothing import smooth
 
+WINDOW = 0.7
+"""The window's standard deviation, a sigma of the targets being the unit."""
 _REACH = 2
 
 
@@ -32,11 +34,13 @@ def peak_centroids(heatmap: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         and 0 for a map without a positive value.
     """
     _, peak = find_peaks(heatmap)
-    kernel = window_kernel(0.7 * sigma)
+    kernel = window_kernel(WINDOW * sigma)
     smoothed = smooth(heatmap.clamp(min=0), kernel, margin=_REACH)
     cells, _ = find_peaks(smoothed[..., _REACH:-_REACH, _REACH:-_REACH])
     # At the border the disc counts as a Gaussian of about its own width.
-    points = refine(smoothed, cells, kernel=kernel, sigma=0.7 * sigma, reach=_REACH, derivatives=wide_derivatives)
+    points = refine(
+        smoothed, cells, kernel=kernel, sigma=WINDOW * sigma, reach=_REACH, derivatives=wide_derivatives
+    )
     return torch.where(peak[..., None] > 0, points, 0.0), peak
 
 

@@ -9,8 +9,8 @@ from kdkit_pose.codecs.newton import Derivatives, newton_step
 from kdkit_pose.codecs.peak import neighbourhood
 from kdkit_pose.codecs.smoothing import border_loss
 
-# Near the border each leaves about 0.6 of the error; away from it the first is exact.
-_BORDER_ROUNDS = 10
+BORDER_ROUNDS = 10
+"""Newton steps. Near the border each leaves about 0.6 of the error; away from it the first is exact."""
 
 
 def refine(
@@ -41,7 +41,7 @@ def refine(
     height, width = smoothed.shape[-2] - 2 * reach, smoothed.shape[-1] - 2 * reach
     around = neighbourhood(smoothed, cells + reach, reach).clamp(min=1e-10).log()
     step = torch.zeros_like(cells, dtype=around.dtype)
-    for _ in range(_BORDER_ROUNDS):
+    for _ in range(BORDER_ROUNDS):
         loss = border_loss(cells, step, (width, height), sigma, kernel, reach)
         step = newton_step(derivatives(around - loss))
     return cells + step

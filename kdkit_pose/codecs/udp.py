@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from kdkit.errors import ConfigurationError
 from kdkit_pose.codecs.newton import Derivatives, near_derivatives
 from kdkit_pose.codecs.unbiased import Unbiased
 from kdkit_pose.geometry import corner_affine
@@ -21,7 +22,8 @@ class UDP(Unbiased):
     cell. Cells are (input size - 1) / (heatmap size - 1) input pixels wide and high. Targets are Gaussians
     around the exact place, decoded by one Newton step on the logarithm of the smoothed map. Source: Huang et
     al., *The Devil is in the Details: Delving into Unbiased Data Processing for Human Pose Estimation* (arXiv
-    1911.07524), section 3, its Gaussian targets.
+    1911.07524), section 3, its Gaussian targets. A side of one cell has no such distance: heatmaps are at least
+    2 x 2 cells, inputs 8 x 8 pixels.
 
     >>> import torch
     >>> codec = UDP(input_size=(96, 128))
@@ -37,6 +39,15 @@ class UDP(Unbiased):
     name: ClassVar[str] = "udp"
     reach: ClassVar[int] = 1
     unflip_shift: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.heatmap_size) < 2:
+            raise ConfigurationError(
+                f"codec {self.name!r}: input_size {self.input_size} gives heatmaps of {self.heatmap_size} cells, "
+                f"but its unit is the distance between a side's first and last: each side needs 2 cells, which is "
+                f"{2 * self.stride} pixels, or more"
+            )
 
     @property
     def cell_size(self) -> tuple[float, float]:

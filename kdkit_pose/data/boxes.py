@@ -1,6 +1,7 @@
 """Boxes that a person detector found, in COCO's result format."""
 
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ def _check(row: Any, name: str) -> tuple[np.ndarray[Any, np.dtype[np.float64]], 
     missing = [key for key in keys if key not in row] if isinstance(row, Mapping) else list(keys)
     if missing:
         raise DataError(f"{name}: lacks {missing}; expected COCO's result format")
+    for key in ("image_id", "category_id"):
+        if not isinstance(row[key], Integral):
+            raise DataError(f"{name}: its {key} must be an integer, found {row[key]!r}")
     try:
         box, score = np.asarray(row["bbox"], dtype=np.float64), float(row["score"])
     except (TypeError, ValueError) as error:

@@ -19,10 +19,11 @@ def read_skeleton(
     """The skeleton of a COCO-format file or its content, from the ``categories`` that list keypoints.
 
     A file whose categories list none is taken to be of COCO's keypoints, unless an annotation in it says
-    otherwise: older and hand-made files leave them out.
+    otherwise: older and hand-made files leave them out. So is one of neither categories nor annotations, which
+    lists pictures alone.
 
     Args:
-        annotations: The file, or its content; only ``categories`` need be in it.
+        annotations: The file, or its content; only ``categories`` need be in it, or ``images`` alone.
         sigmas: See :meth:`Skeleton.from_category`; needed where the keypoints are neither COCO's nor CrowdPose's
             and the category has no ``sigmas``.
         flip_pairs: See there; needed where names do not tell left from right.
@@ -39,9 +40,15 @@ def read_skeleton(
     """
     content = annotations if isinstance(annotations, Mapping) else read_json(annotations)[0]
     source = "annotations" if isinstance(annotations, Mapping) else str(annotations)
-    check_layout(content, source, ("categories",))
+    only_pictures = (
+        isinstance(content, Mapping)
+        and "images" in content
+        and "categories" not in content
+        and not content.get("annotations")
+    )
+    check_layout(content, source, ("images" if only_pictures else "categories",))
     persons = person_categories(content, source)
-    found = [c for c in content["categories"] if c.get("id") in persons and c.get("keypoints")]
+    found = [c for c in content.get("categories", ()) if c.get("id") in persons and c.get("keypoints")]
     if not found:
         _check_is_coco(content, source)
         return Skeleton.from_category({"name": "coco", "keypoints": COCO.keypoints}, sigmas, flip_pairs)

@@ -16,8 +16,16 @@ class Tally:
         """Count ``count`` more for ``reason``, in the person, picture or file ``name``."""
         self.counts[reason] = self.counts.get(reason, 0) + count
         names = self.names.setdefault(reason, [])
-        if str(name) not in names and len(names) < _NAMES_KEPT:
+        # One more than is shown tells that there are more.
+        if str(name) not in names and len(names) <= _NAMES_KEPT:
             names.append(str(name))
+
+    def merge(self, other: "Tally") -> None:
+        """Count what another tally counted, too."""
+        for reason, count in other.counts.items():
+            for name in other.names[reason]:
+                self.add(reason, name, 0)
+            self.counts[reason] += count
 
     @property
     def total(self) -> int:
@@ -28,8 +36,8 @@ class Tally:
         parts = []
         for reason, count in sorted(self.counts.items(), key=lambda item: -item[1]):
             names = self.names[reason]
-            more = ", ..." if count > len(names) else ""
-            parts.append(f"{reason}: {count} ({', '.join(names)}{more})")
+            more = ", ..." if len(names) > _NAMES_KEPT else ""
+            parts.append(f"{reason}: {count} ({', '.join(names[:_NAMES_KEPT])}{more})")
         return "; ".join(parts) or "nothing"
 
 

@@ -39,8 +39,8 @@ def read_json(path: str | Path, what: str) -> Any:
 def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDataset:
     """COCO keypoint ground truth from a file, its content, or a loaded data set, which is left as it is.
 
-    Only annotations of persons are taken over. One without ``area``, as CrowdPose's, gets 0.53 of its box's, and
-    ``area_from_box`` set to true.
+    Only annotations of persons are taken over. One without ``iscrowd`` is no crowd. One without ``area``, as
+    CrowdPose's, gets 0.53 of its box's, and ``area_from_box`` set to true.
 
     Raises:
         DataError: It cannot be read, or is not keypoint ground truth of the skeleton.
@@ -63,7 +63,8 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
         if annotation.get("category_id") in persons or "category_id" not in annotation:
             _check(annotation, source, skeleton)
             # The evaluation writes into the annotations: copies spare the caller's.
-            copies.append({"num_keypoints": sum(v > 0 for v in annotation["keypoints"][2::3]), **annotation})
+            labelled = sum(v > 0 for v in annotation["keypoints"][2::3])
+            copies.append({"num_keypoints": labelled, "iscrowd": 0, **annotation})
     for annotation in copies:
         if "area" not in annotation:
             annotation["area"] = annotation["bbox"][2] * annotation["bbox"][3] * BOX_SHARE

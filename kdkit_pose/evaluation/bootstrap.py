@@ -1,6 +1,6 @@
 """Whether one network is better than another, or was luckier with the pictures: a paired bootstrap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def compare(
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare two sets of keypoint results on the same ground truth.
 
@@ -81,9 +82,11 @@ def compare(
         confidence: Of the interval, between 0 and 1.
         resamples: How many draws; at least 100.
         seed: Of the draws.
+        progress: Called after each draw with how many are done and how many there are to be.
 
     Raises:
-        DataError: Results do not fit the ground truth, or the ground truth has no person or one picture only.
+        DataError: Results do not fit the ground truth, or the ground truth has no person, one picture only, or
+            several categories of persons.
         ConfigurationError: ``confidence`` or ``resamples`` is out of its range.
     """
     if not 0 < confidence < 1:
@@ -108,6 +111,8 @@ def compare(
         # A draw without any person has no AP: it is drawn again.
         if counts @ judged[0].persons > 0:
             differences.append(average_precision(judged[0], counts) - average_precision(judged[1], counts))
+            if progress is not None:
+                progress(len(differences), resamples)
     low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Comparison(
         first=average_precision(judged[0]),

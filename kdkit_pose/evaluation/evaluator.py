@@ -1,6 +1,10 @@
 """The whole evaluation of a network as one callable, for a trainer to call after an epoch."""
 
+import copy
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,7 +12,7 @@ from pycocotools.coco import COCO as CocoDataset
 from torch import nn
 
 from kdkit.errors import DataError
-from kdkit_pose.codecs import Codec
+from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.data.categories import person_categories
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
 from kdkit_pose.evaluation.convention import require_convention
@@ -23,7 +27,9 @@ class Evaluator:
 
     Args:
         loader: Gives the same batches whenever it is gone through; see :func:`predict`.
-        annotations: The ground truth of all pictures that the loader shows; read once, here.
+        annotations: The ground truth; read once, here. All its pictures count: a person of a picture that the
+            loader does not show, because the file is missing or cannot be read, is one that was not found. See
+            ``CocoKeypoints.image_ids`` for the pictures that are there.
         codec: The convention that the network was trained with.
         skeleton: The keypoints of data set and network.
         flip: Average with the mirrored input's maps.
@@ -63,6 +69,21 @@ class Evaluator:
         """The metrics of ``module``, fractions by prefixed name; those that are undefined are left out."""
         metrics = self.metrics(module)
         return {self._prefix + name: value for name, value in metrics.items() if isinstance(value, float)}
+
+    def decoded_by(self, decoder: Decoder) -> "Evaluator":
+        """The same evaluation with another decoder, for a network that the data's own would misread."""
+        other = copy.copy(self)
+        other._codec = replace(self._codec, decoder=decoder)
+        return other
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of the ground truth and, where the loader's data set has one, of its fingerprint."""
+        truth = {key: self._annotations.dataset[key] for key in ("images", "annotations", "categories")}
+        digest = hashlib.sha256(json.dumps(truth, sort_keys=True, default=str).encode())
+        of_data = getattr(getattr(self._loader, "dataset", None), "fingerprint", None)
+        if of_data is not None:
+            digest.update(of_data().encode())
+        return digest.hexdigest()
 
     def metrics(self, module: nn.Module) -> Metrics:
         """The metrics of ``module`` as :func:`coco_metrics` gives them, with the boxes' source."""

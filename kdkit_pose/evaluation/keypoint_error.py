@@ -1,7 +1,7 @@
 """How far off each keypoint is."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
 from kdkit_pose.evaluation.results import check_results, read_results
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -60,7 +61,8 @@ def keypoint_errors(
     """The error of each keypoint, over the persons that have a result.
 
     In each picture the result and the person of the highest OKS are a pair, then the next, until one of the
-    two runs out; however low the OKS, so that a bad network's errors show too. The results' scores play no part.
+    two runs out, in each category by itself where persons are of several; however low the OKS, so that a bad
+    network's errors show too. The results' scores play no part.
 
     Args:
         annotations: The ground truth.
@@ -76,15 +78,11 @@ def keypoint_errors(
         results = read_results(results)
     else:
         source = "the results given"
-    check_results(results, skeleton, truth.imgs.keys(), truth.cats.keys(), source)
-    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for result in results:
-        found[result["image_id"]].append(result)
-    pairs, persons = [], 0
-    for image_id, annotated in truth.imgToAnns.items():
-        there = [one for one in annotated if not one.get("iscrowd") and any(v > 0 for v in one["keypoints"][2::3])]
-        persons += len(there)
-        pairs += _pairs(there, found[image_id], skeleton)
+    categories = person_categories(truth.dataset, "the ground truth")
+    check_results(results, skeleton, truth.imgs.keys(), sorted(categories), source)
+    found, there = _by_picture(results), _by_picture(filter(_is_to_be_found, truth.dataset["annotations"]))
+    persons = sum(map(len, there.values()))
+    pairs = [pair for place, ones in there.items() for pair in _pairs(ones, found.get(place, []), skeleton)]
     distances = np.array([distance for distance, _ in pairs]).reshape(len(pairs), skeleton.num_keypoints)
     similarities = np.array([similarity for _, similarity in pairs]).reshape(distances.shape)
     errors = (
@@ -92,6 +90,18 @@ def keypoint_errors(
         for index, name in enumerate(skeleton.keypoints)
     )
     return KeypointErrors(tuple(errors), matched=len(pairs), persons=persons)
+
+
+def _is_to_be_found(annotation: Mapping[str, Any]) -> bool:
+    return not annotation["iscrowd"] and any(v > 0 for v in annotation["keypoints"][2::3])
+
+
+def _by_picture(ones: Iterable[Mapping[str, Any]]) -> dict[tuple[int, int], list[Mapping[str, Any]]]:
+    """Persons or results by picture and category."""
+    sorted_out: dict[tuple[int, int], list[Mapping[str, Any]]] = defaultdict(list)
+    for one in ones:
+        sorted_out[one["image_id"], one["category_id"]].append(one)
+    return sorted_out
 
 
 def _pairs(

@@ -67,7 +67,8 @@ def coco_metrics(
         boxes: Where the boxes of the top-down crops came from; passed on, for an AP says little without it.
 
     Raises:
-        DataError: A file cannot be read, or results do not fit the ground truth.
+        DataError: A file cannot be read, results do not fit the ground truth, or it has a ``crowdIndex`` and
+            several categories of persons.
         ConfigurationError: ``boxes`` is neither of the two.
     """
     if boxes not in ("ground truth", "detector"):

@@ -2,13 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools.cocoeval import COCOeval
 
+from kdkit.errors import DataError
+
 Array = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+_LEVELS = np.linspace(0.0, 1.0, 101)
+"""The recalls at which COCO reads the precision."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Where the figures change at one threshold, as places in the order of scores.
+
+    Attributes:
+        right: [R], the matched detections.
+        ignored: [I], those that are neither right nor wrong.
+        passed: [R], how many ignored ones stand before each matched one.
+    """
+
+    right: Places
+    ignored: Places
+    passed: Places
 
 
 @dataclass(frozen=True)
@@ -29,11 +51,30 @@ class Detections:
     persons: npt.NDArray[np.int64]
     picture_ids: tuple[int, ...]
 
+    @cached_property
+    def steps(self) -> tuple[_Steps, ...]:
+        """For each threshold what any draw of the pictures shares."""
+        found = []
+        for right, wrong in zip(self.right, self.wrong, strict=True):
+            matched, ignored = np.flatnonzero(right), np.flatnonzero((right == 0) & (wrong == 0))
+            found.append(_Steps(matched, ignored, np.searchsorted(ignored, matched)))
+        return tuple(found)
+
     @classmethod
     def of(cls, evaluation: COCOeval) -> "Detections":
-        """Those of a COCOeval after its ``evaluate()``: of one category, of persons of any size."""
+        """Those of a COCOeval after its ``evaluate()``: of persons of any size.
+
+        Raises:
+            DataError: It is of several categories, whose AP is a mean over them and no function of one list.
+        """
+        categories = sorted(int(one) for one in evaluation.params.catIds)
+        if len(categories) != 1:
+            raise DataError(
+                f"the ground truth has {len(categories)} categories of persons ({categories}); a comparison and "
+                "levels of crowding are of one: keep one category in the file, or give all persons the same"
+            )
         ids = tuple(evaluation.params.imgIds)
-        # Categories, areas, pictures: the first category, the first area (all), in the pictures' order.
+        # Categories, areas, pictures: the one category, the first area (all), in the pictures' order.
         judged: Sequence[dict[str, Any] | None] = evaluation.evalImgs[: len(ids)]
         most, thresholds = evaluation.params.maxDets[-1], len(evaluation.params.iouThrs)
         places, scores, matched, ignored, persons = [], [], [], [], np.zeros(len(ids), dtype=np.int64)
@@ -70,14 +111,23 @@ def average_precision(detections: Detections, counts: Array | None = None) -> fl
     if total == 0:
         return float("nan")
     weight = counts[detections.picture]
-    right = np.cumsum(detections.right * weight, axis=1)
-    wrong = np.cumsum(detections.wrong * weight, axis=1)
-    recall = right / total
-    precision = right / (right + wrong + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    levels = np.linspace(0.0, 1.0, 101)
-    sampled = [
-        np.append(row, 0.0)[np.searchsorted(reached, levels, side="left")]
-        for row, reached in zip(envelope, recall, strict=True)
-    ]
-    return float(np.mean(sampled))
+    seen = np.cumsum(weight)
+    return float(np.mean([_sampled(steps, weight, seen, total) for steps in detections.steps]))
+
+
+def _sampled(steps: _Steps, weight: Array, seen: Array, total: float) -> Array:
+    """The interpolated precision at each of COCO's recalls, at one threshold.
+
+    Only matched detections are looked at: recall rises there alone, and between them precision falls.
+
+    Args:
+        steps: Of the threshold.
+        weight: [D], how often each detection counts.
+        seen: [D], its running sum.
+        total: How many persons there are to be found.
+    """
+    right = np.cumsum(weight[steps.right])
+    ignored = np.append(0.0, np.cumsum(weight[steps.ignored]))[steps.passed]
+    precision = right / (seen[steps.right] - ignored + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return np.append(envelope, 0.0)[np.searchsorted(right / total, _LEVELS, side="left")]

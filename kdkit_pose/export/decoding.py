@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from kdkit_pose.codecs import DARK, MSRA, UDP, Codec
-from kdkit_pose.codecs.centroid import window_kernel
+from kdkit_pose.codecs.centroid import WINDOW, window_kernel
+from kdkit_pose.codecs.refine import BORDER_ROUNDS
 from kdkit_pose.codecs.smoothing import blur_sigma
 from kdkit_pose.export.text import wrap
 
@@ -20,19 +21,22 @@ _NEAR = (
 
 
 class _Refinement(NamedTuple):
-    """A Newton step on the logarithm of a blurred map: the blur's width, where it starts, its derivatives."""
+    """A Newton step on the logarithm of a blurred map: the blur's width, where it starts, its derivatives, and
+    the standard deviation of the peak that is sought, in cells."""
 
     kernel: int
     start: str
     curvatures: str
+    sigma: float
 
 
 def decoding_numbers(codec: Codec) -> dict[str, Any]:
     """Return what a decoder must know, as JSON takes it.
 
     Sizes are (width, height): `heatmap_size` in cells, `cell_size` in pixels of the input; `sigma` of the
-    targets, `blur_kernel` and `blur_sigma` of the smoothing before the decoding are in cells; `unflip_shift`
-    is how many cells the maps of a mirrored picture move right once they are mirrored back.
+    targets, `blur_kernel` and `blur_sigma` of the smoothing before the decoding, `border_sigma` of the peak whose
+    part beyond the border is added are in cells; `border_rounds` is how often the step is repeated for it;
+    `unflip_shift` is how many cells the maps of a mirrored picture move right once they are mirrored back.
 
     >>> from kdkit_pose.codecs import MSRA
     >>> decoding_numbers(MSRA(input_size=(96, 128)))["cell_size"]
@@ -47,7 +51,12 @@ def decoding_numbers(codec: Codec) -> dict[str, Any]:
     }
     refinement = _refinement(codec)
     if refinement is not None:
-        numbers |= {"blur_kernel": refinement.kernel, "blur_sigma": blur_sigma(refinement.kernel)}
+        numbers |= {
+            "blur_kernel": refinement.kernel,
+            "blur_sigma": blur_sigma(refinement.kernel),
+            "border_sigma": refinement.sigma,
+            "border_rounds": BORDER_ROUNDS,
+        }
     return numbers
 
 
@@ -95,10 +104,10 @@ def _refinement(codec: Codec) -> _Refinement | None:
     """Return the Newton step that the codec's decoder ends with, None if it has none."""
     if codec.decoder == "centroid":
         start = "At the highest cell of the blurred map, values below 0 having counted as 0"
-        return _Refinement(window_kernel(0.7 * codec.sigma), start, _WIDE)
+        return _Refinement(window_kernel(WINDOW * codec.sigma), start, _WIDE, WINDOW * codec.sigma)
     if isinstance(codec, DARK | UDP):
         start = "At the highest cell of the map before the blur"
-        return _Refinement(codec.blur_kernel, start, _WIDE if isinstance(codec, DARK) else _NEAR)
+        return _Refinement(codec.blur_kernel, start, _WIDE if isinstance(codec, DARK) else _NEAR, codec.sigma)
     return None
 
 
@@ -106,11 +115,15 @@ def _newton(refinement: _Refinement) -> str:
     kernel = refinement.kernel
     return (
         f"The position: blur the map with a Gaussian of {kernel} x {kernel} cells and standard deviation "
-        f"{blur_sigma(kernel):.9g} over zeros beyond the border, scale it to the maximum it had, and take v, the "
-        f"natural logarithm of its values, those below 1e-10 as 1e-10. {refinement.start}, (x, y) = (column, row) "
-        f"counted from 0, take {_SLOPES}, {refinement.curvatures}. Solve [[xx, xy], [xy, yy]] step = "
-        "-(slope_x, slope_y) and add the step to the cell, cut to -2..2 along each axis; add nothing where "
-        "xx >= 0 or xx yy - xy xy <= 1e-9. Where the blur reaches beyond the border it pulls positions inwards, "
-        "by up to a cell: kdkit takes from v what the border cuts off a blurred Gaussian around the position "
-        "found, and repeats the step."
+        f"{blur_sigma(kernel):.9g} over zeros beyond the border, also for the 2 cells next to the map on each "
+        f"side; scale it to the maximum it had within the map, and take v, the natural logarithm of its values, "
+        f"those below 1e-10 as 1e-10. {refinement.start}, (x, y) = (column, row) counted from 0, take {_SLOPES}, "
+        f"{refinement.curvatures}. Solve [[xx, xy], [xy, yy]] step = -(slope_x, slope_y) and add the step to the "
+        "cell, cut to -2..2 along each axis; the step is 0 where xx >= 0 or xx yy - xy xy <= 1e-9. That is all "
+        f"where the {kernel} x {kernel} cells around each cell used lie within the map. Near the border repeat it "
+        f"{BORDER_ROUNDS} times, the first time with step 0: let g(c) = exp(-(c - step)^2 / (2 "
+        f"{refinement.sigma:.9g}^2)) for cells c counted from the highest one along an axis; for each offset d in "
+        "-2..2 let loss(d) be the logarithm of the blur of g at d over the cells within the map, less that of its "
+        "blur at d over all cells; take the sum of the columns' and the rows' loss from v before the step is "
+        "solved anew."
     )

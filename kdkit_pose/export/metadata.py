@@ -9,7 +9,9 @@ from kdkit_pose.export.preprocessing import describe_preprocessing, preprocessin
 from kdkit_pose.skeleton import Skeleton
 
 
-def usage_metadata(codec: Codec, skeleton: Skeleton, *, pixels: bool = False) -> dict[str, str]:
+def usage_metadata(
+    codec: Codec, skeleton: Skeleton, *, pixels: bool = False, mask: bool = False
+) -> dict[str, str]:
     """Return how a network is to be used, as strings for a file's header.
 
     | key | holds |
@@ -26,12 +28,13 @@ def usage_metadata(codec: Codec, skeleton: Skeleton, *, pixels: bool = False) ->
         codec: The heatmaps' convention.
         skeleton: The keypoints.
         pixels: As for `to_onnx`.
+        mask: Whether the network reads the person's mask too.
     """
     return {
         **codec.to_metadata(),
         **skeleton.to_metadata(),
-        "preprocessing": json.dumps(preprocessing_numbers(codec, pixels=pixels)),
-        "preprocessing_description": describe_preprocessing(codec, pixels=pixels),
+        "preprocessing": json.dumps(preprocessing_numbers(codec, pixels=pixels, mask=mask)),
+        "preprocessing_description": describe_preprocessing(codec, pixels=pixels, mask=mask),
         "decoding": json.dumps(decoding_numbers(codec)),
         "decoding_description": describe_decoding(codec),
         "kdkit_version": __version__,

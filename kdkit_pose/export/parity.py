@@ -31,6 +31,11 @@ class Parity:
     peak: float
     batches: tuple[int, ...] = BATCHES
 
+    @property
+    def relative(self) -> float:
+        """The difference as a fraction of the peak; NaN where there is nothing to compare."""
+        return self.difference / self.peak if self.peak > 0 else float("nan")
+
 
 def open_session(content: bytes) -> "InferenceSession":
     """Return what runs an ONNX file's bytes on the CPU, with as many threads as PyTorch uses.

@@ -10,17 +10,19 @@ from kdkit_pose.export.text import wrap
 from kdkit_pose.geometry import apply_affine, box_to_center_scale
 
 
-def preprocessing_numbers(codec: Codec, *, pixels: bool = False) -> dict[str, Any]:
+def preprocessing_numbers(codec: Codec, *, pixels: bool = False, mask: bool = False) -> dict[str, Any]:
     """Return what makes an input of a picture and a person's box, as JSON takes it.
 
     `input_size` is (width, height) in pixels; `crop_padding` is the factor by which the box is enlarged about
     its centre, once its shorter side is lengthened to `crop_aspect` (width / height); `crop_corners` are the
     points of the input where the crop's top left and bottom right corners come to lie, the centre of the first
-    pixel being (0, 0); `mean` and `std`, for values in 0..1, are given only where they are still to be applied.
+    pixel being (0, 0); `mean` and `std`, for values in 0..1, are given only where they are still to be applied;
+    `mask` says what the second input is.
 
     Args:
         codec: Owns the affine map.
         pixels: The network reads uint8 pixels and normalises them itself.
+        mask: It also reads the person's mask.
     """
     width, height = codec.input_size
     _, scale = box_to_center_scale((0, 0, width, height), width / height)
@@ -35,10 +37,14 @@ def preprocessing_numbers(codec: Codec, *, pixels: bool = False) -> dict[str, An
         "crop_corners": corners.round(9).tolist(),
         "interpolation": "bilinear",
     }
-    return numbers if pixels else numbers | {"mean": list(MEAN), "std": list(STD)}
+    if not pixels:
+        numbers |= {"mean": list(MEAN), "std": list(STD)}
+    if mask:
+        numbers["mask"] = {"layout": "NCHW", "dtype": "float32", "range": [0, 1]}
+    return numbers
 
 
-def describe_preprocessing(codec: Codec, *, pixels: bool = False) -> str:
+def describe_preprocessing(codec: Codec, *, pixels: bool = False, mask: bool = False) -> str:
     """Return in words how an input is made of a picture and a person's box.
 
     >>> from kdkit_pose.codecs import DARK
@@ -48,8 +54,14 @@ def describe_preprocessing(codec: Codec, *, pixels: bool = False) -> str:
     (96, 128), the centre of the input's first pixel being (0, 0). The input is RGB, float32 [batch, 3, 128, 96]:
     (value / 255 - mean) / std, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225).
     """
-    numbers = preprocessing_numbers(codec, pixels=pixels)
     width, height = codec.input_size
+    numbers = preprocessing_numbers(codec, pixels=pixels)
+    second = (
+        " The second input, `mask`, is the person's own segmentation, 1 inside and 0 outside, warped as the "
+        f"picture is: float32 [batch, 1, {height}, {width}], not normalised; all 1 where there is none."
+        if mask
+        else ""
+    )
     first, last = (f"({x:g}, {y:g})" for x, y in numbers["crop_corners"])
     if pixels:
         values = f"uint8 [batch, {height}, {width}, 3], as it is: the file normalises it."
@@ -59,5 +71,5 @@ def describe_preprocessing(codec: Codec, *, pixels: bool = False) -> str:
         f"Lengthen the shorter side of the person's box until width / height is {numbers['crop_aspect']:g}, "
         f"enlarge it by {numbers['crop_padding']:g} about its centre, and warp that crop bilinearly, black beyond "
         f"the picture, so that its corners come to lie at {first} and {last}, the centre of the input's first "
-        f"pixel being (0, 0). The input is RGB, {values}"
+        f"pixel being (0, 0). The input is RGB, {values}{second}"
     )

@@ -77,7 +77,7 @@ def to_safetensors(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             written = Path(folder) / "network.safetensors"
-            save(shipped.network, written, **usage_metadata(codec, skeleton))
+            save(shipped.network, written, **usage_metadata(codec, skeleton, mask="mask" in network.inputs))
             read = ShippedNetwork(load(written))
             state = shipped.network.state_dict()
             same = all(torch.equal(value, state[key]) for key, value in read.network.state_dict().items())

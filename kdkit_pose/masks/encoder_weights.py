@@ -13,12 +13,16 @@ from kdkit_pose.masks.predictor import MaskPredictor
 from kdkit_pose.models.checkpoint_files import open_checkpoint
 from kdkit_pose.models.checkpoint_formats import find_weights
 from kdkit_pose.models.timm_backbone import classifier_entries
+from kdkit_pose.models.timm_variant import check_variant
 
 HUB = "hub"
 
 
 def load_encoder_weights(predictor: MaskPredictor, source: str | Path) -> str:
     """Load an ImageNet classifier's weights into the predictor's encoder: all of it, or nothing and an error.
+
+    Weights of timm's `tf_` variants fit the models without `tf_`, and the reverse, but were trained with another
+    padding: that is refused where the file's name says it.
 
     Args:
         predictor: Its decoder stays as it is. The encoder at first does not see the box: the weights for it are 0.
@@ -28,9 +32,15 @@ def load_encoder_weights(predictor: MaskPredictor, source: str | Path) -> str:
         How much was loaded, and from where, in a line.
 
     Raises:
-        CheckpointError: The file is missing, damaged, unsafe or of another model; or the hub cannot be reached.
+        CheckpointError: The file is missing, damaged, unsafe or of another model, or by its name of the
+            encoder's `tf_` variant; or the hub cannot be reached.
     """
-    weights = _fetch(predictor.encoder) if source == HUB else find_weights(open_checkpoint(source)).tensors
+    if source == HUB:
+        weights = _fetch(predictor.encoder)
+    else:
+        weights = find_weights(open_checkpoint(source)).tensors
+        path = Path(source)
+        check_variant(path, path.stem, predictor.encoder, "build the mask predictor with encoder {}")
     backbone: nn.Module = predictor.network.encoder.model  # type: ignore[union-attr,assignment]
     entries = classifier_entries(predictor.encoder, backbone)
     state = {own: weights[name] for name, own in entries.items() if own is not None and name in weights}

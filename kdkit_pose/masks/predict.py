@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from kdkit.errors import DataError
 from kdkit_pose.data import CocoKeypoints, PictureSource, loader
@@ -30,12 +29,12 @@ def predict_masks(
     everyone: bool = False,
     batch_size: int = 64,
     workers: int = 0,
-    device: torch.device | str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> PredictedMasks:
     """Predict the mask of every person who has none in the annotations, or of a detector's boxes.
 
-    Persons without a labelled keypoint get a mask too: teachers may want to see them.
+    Persons without a labelled keypoint get a mask too: teachers may want to see them. It runs where the
+    predictor is.
 
     Args:
         loaded: The predictor, from `load`.
@@ -48,7 +47,6 @@ def predict_masks(
             the two can be compared.
         batch_size: Persons at a time.
         workers: Processes that read pictures.
-        device: Where to run; by default where the predictor is.
         progress: Called with the number of persons done, and of all, after each batch.
 
     Raises:
@@ -73,7 +71,7 @@ def predict_masks(
     content = data.coco_dict()
     placed = annotated_boxes(content, data.annotation_ids) if boxes is None else _detected_boxes(boxes)
     sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in content["images"]}
-    where = next(predictor.parameters()).device if device is None else device
+    where = next(predictor.parameters()).device
     masks: dict[int, Mapping[str, Any]] = {}
     with evaluating(predictor):
         for batch in loader(Persons(data, rows, placed), batch_size, workers=workers):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdkit_pose.models.checkpoint_check import Problem, check_described_fusion, misfit
 from kdkit_pose.models.checkpoint_files import CheckpointFile, open_checkpoint
-from kdkit_pose.models.checkpoint_formats import Weights, find_weights
+from kdkit_pose.models.checkpoint_formats import OPENMMLAB_PART, Weights, find_weights, twice
 from kdkit_pose.models.checkpoint_report import LoadReport
 from kdkit_pose.models.description import as_pose_network
 from kdkit_pose.models.identify import identify_described
@@ -57,11 +57,11 @@ def load_weights(
 ) -> LoadReport:
     """As `load_checkpoint`, from a file that is open."""
     check_described_fusion(network, file)
-    names = _entries(network, weights, trunk_only)
+    names = _entries(network, file, weights, trunk_only)
     own = network.state_dict()
     taken = {entry: _widened(weights.tensors[name], own.get(entry), network) for entry, name in names.items()}
     filled = _fill(network, taken, trunk_only)
-    problems = _problems(own, taken | filled)
+    problems = _problems(own, taken | filled, names)
     if problems:
         every_key = (*weights.keys.values(), *weights.unused)
         identity = identify_described(file.metadata, weights.tensors, every_key)
@@ -81,20 +81,24 @@ def load_weights(
     )
 
 
-def _entries(network: PoseNetwork, weights: Weights, trunk_only: bool) -> dict[str, str]:
+def _entries(network: PoseNetwork, file: CheckpointFile, weights: Weights, trunk_only: bool) -> dict[str, str]:
     """Return the network's entries that the file fills, and for each the name of the file's tensor."""
     own = network.state_dict()
     entries: dict[str, str] = {}
     for name in weights.tensors:
         entry = name if name in own else network.own_name(name)
         if not (trunk_only and _is_head(network, own, entry, name)) and not network.leaves_unread(name):
-            entries.setdefault(entry, name)
+            if entry in entries:
+                raise twice(file.path, weights.keys[entries[entry]], weights.keys[name], entry)
+            entries[entry] = name
     return entries
 
 
 def _is_head(network: PoseNetwork, own: Mapping[str, Tensor], entry: str, name: str) -> bool:
     """Whether an entry is of the network's head, or of a head that the network has not, as a classifier's."""
-    return entry.startswith(network.head_prefixes) or (entry not in own and name.startswith(OTHER_HEADS))
+    if entry in own or entry.startswith(network.head_prefixes):
+        return entry.startswith(network.head_prefixes)
+    return name.startswith(OTHER_HEADS) or OPENMMLAB_PART.match(name) is not None
 
 
 def _widened(value: Tensor, own: Tensor | None, network: PoseNetwork) -> Tensor:
@@ -119,10 +123,13 @@ def _fill(network: PoseNetwork, taken: dict[str, Tensor], trunk_only: bool) -> d
     return filled
 
 
-def _problems(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[Problem]:
-    """Return in words what keeps the state from being this network's, entry by entry."""
+def _problems(own: dict[str, Tensor], state: dict[str, Tensor], names: Mapping[str, str]) -> list[Problem]:
+    """Return in words what keeps the state from being this network's, entry by entry.
+
+    What has no place is called by the name that it has in the file.
+    """
     return [
-        *((key, f"{key} has no place in it") for key in state if key not in own),
+        *((key, f"{names.get(key, key)} has no place in it") for key in state if key not in own),
         *((key, f"{key} is missing") for key in own if key not in state),
         *(
             (key, f"{key} is {list(value.shape)}, not {list(own[key].shape)}")

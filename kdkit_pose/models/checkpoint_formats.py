@@ -16,13 +16,16 @@ weights are in `state_dict`, where its EMA hook puts them; `ema_state_dict` then
 read.
 
 mmpose builds its HRNet and ResNet module for module as the official code does (mmpose/models/backbones), so that
-below `backbone.` every name is equal. Of DWPose's second stage only the student's head was trained, on the
-teacher's backbone; the file does not say so, and its own script is needed to put the two together.
+below `backbone.` every name is equal. Its heads may have layers before the last, and there may be a neck: these
+keep their names, so that a network without such layers refuses them. Of DWPose's second stage only the student's
+head was trained, on the teacher's backbone; the file does not say so, and its own script is needed to put the two
+together.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -42,6 +45,8 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 COUNTERS = ("n_averaged", "steps")
 # Some mmpose 0.x heads are an nn.Sequential of one convolution: final_layer.0.weight.
 MMPOSE_HEAD = re.compile(r"^(?:keypoint_head|head)\.(?:(final_layer\.)(?:0\.)?|(deconv_layers\.))")
+# What stands behind the backbone in OpenMMLab's networks, and of it what only the training needs.
+OPENMMLAB_PART = re.compile(r"^(?:\w*head|neck)s?\.(?!loss)")
 OWN_HEAD = ("deconv_layers.", "final_layer.")
 Names = dict[str, str]
 
@@ -71,7 +76,8 @@ def find_weights(file: CheckpointFile) -> Weights:
     A kdkit safetensors file keeps the names it has, which are its network's own.
 
     Raises:
-        CheckpointError: There is nothing in the file that could be a network's weights.
+        CheckpointError: There is nothing in the file that could be a network's weights, or it has one of them
+            twice, under two names.
     """
     state, layout, beside = _locate(file)
     names = {key: key for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
@@ -79,7 +85,7 @@ def find_weights(file: CheckpointFile) -> Weights:
         found = ", ".join(repr(key) for key in list(state)[:5]) or "nothing"
         raise CheckpointError(f"{file.path} holds no weights, but {found}; give a file with a state dict")
     if "model" not in file.metadata:
-        names, layout = _official(names, layout)
+        names, layout = _official(names, layout, file.path)
     used = set(names.values())
     return Weights(
         {name: state[key] for name, key in names.items()},
@@ -108,20 +114,21 @@ def _locate(file: CheckpointFile) -> tuple[Mapping[Any, Any], str, tuple[str, ..
     return content, "state dict", ()
 
 
-def _official(names: Names, layout: str) -> tuple[Names, str]:
+def _official(names: Names, layout: str, path: Path) -> tuple[Names, str]:
     """Return names with wrappers and mmpose's parts taken off, fewer where some are no network's."""
     names = _unwrap(names)
     if any(name.startswith("student.") for name in names) and any(
         name.startswith(("teacher.", "distill_losses.")) for name in names
     ):
         student = {name: key for name, key in names.items() if name.startswith("student.")}
-        names, layout = _official({name.removeprefix("student."): key for name, key in student.items()}, layout)
+        inner = {name.removeprefix("student."): key for name, key in student.items()}
+        names, layout = _official(inner, layout, path)
         return names, f"student of a DWPose distillation, {layout}"
     if not any(name.startswith("backbone.") for name in names):
         return names, layout
     if any(name.startswith(OWN_HEAD) for name in names):
-        return {name.removeprefix("backbone."): key for name, key in names.items()}, layout
-    return _from_mmpose(names)
+        return _renamed(((name.removeprefix("backbone."), key) for name, key in names.items()), path), layout
+    return _from_mmpose(names, path)
 
 
 def _unwrap(names: Names) -> Names:
@@ -133,13 +140,34 @@ def _unwrap(names: Names) -> Names:
     return names
 
 
-def _from_mmpose(names: Names) -> tuple[Names, str]:
+def _renamed(pairs: Iterable[tuple[str, str]], path: Path) -> Names:
+    """Return the keys by their names; of two keys of one name nothing would tell which is meant."""
     renamed: Names = {}
+    for name, key in pairs:
+        if name in renamed:
+            raise twice(path, renamed[name], key, name)
+        renamed[name] = key
+    return renamed
+
+
+def twice(path: Path, first: str, second: str, name: str) -> CheckpointError:
+    """Return the error for a file with two keys for one weight."""
+    return CheckpointError(
+        f"{path} has {name} twice, as {first} and as {second}, and does not say which is the network's: save the"
+        " network's state_dict() alone"
+    )
+
+
+def _from_mmpose(names: Names, path: Path) -> tuple[Names, str]:
+    pairs: list[tuple[str, str]] = []
     for name, key in names.items():
         if name.startswith("backbone."):
-            renamed.setdefault(name.removeprefix("backbone."), key)
+            pairs.append((name.removeprefix("backbone."), key))
         elif (head := MMPOSE_HEAD.match(name)) is not None:
-            renamed.setdefault((head.group(1) or head.group(2)) + name[head.end() :], key)
+            pairs.append(((head.group(1) or head.group(2)) + name[head.end() :], key))
+        elif OPENMMLAB_PART.match(name) or f"backbone.{name}" in names:
+            pairs.append((name, key))
+    renamed = _renamed(pairs, path)
     if any(name.startswith("keypoint_head.") for name in names):
         return renamed, "mmpose 0.x"
     is_pose = any(name.startswith("data_preprocessor.") or MMPOSE_HEAD.match(name) for name in names)

@@ -26,6 +26,8 @@ class RecognisedFile:
         metadata: What the file says beside the weights: a kdkit file's header, or of an mmpose file the codec
             and the skeleton as such a header has them, so that `codecs.from_metadata` and
             `Skeleton.from_metadata` read both.
+        keypoints: The names of the keypoints, in order, where an mmpose file lists them; None where it does not,
+            and of a kdkit file, whose header may have the skeleton.
         unusable: Why kdkit cannot use a network that it knows by sight; None otherwise.
     """
 
@@ -37,6 +39,7 @@ class RecognisedFile:
     mask_fusion: str = "none"
     metadata: Mapping[str, str] = field(default_factory=dict)
     unusable: str | None = None
+    keypoints: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         heads = "no heatmap head" if self.num_keypoints is None else f"{self.num_keypoints} keypoints"
@@ -69,6 +72,7 @@ def recognise_weights(file: CheckpointFile, weights: Weights) -> tuple[Recognise
     """As `recognise`, of a file that is open."""
     identity = identify_described(file.metadata, weights.tensors, (*weights.keys.values(), *weights.unused))
     found = identity or Identity(None, "")
+    listed = () if file.metadata else read_keypoints(_meta(file))
     recognised = RecognisedFile(
         path=file.path,
         format=weights.format,
@@ -78,12 +82,17 @@ def recognise_weights(file: CheckpointFile, weights: Weights) -> tuple[Recognise
         mask_fusion=found.mask_fusion,
         metadata=file.metadata or _mmpose_metadata(file),
         unusable=found.unusable,
+        keypoints=listed or None,
     )
     return recognised, identity
 
 
+def _meta(file: CheckpointFile) -> object:
+    return file.content.get("meta") if isinstance(file.content, Mapping) else None
+
+
 def _mmpose_metadata(file: CheckpointFile) -> dict[str, str]:
-    meta = file.content.get("meta") if isinstance(file.content, Mapping) else None
+    meta = _meta(file)
     skeleton = _skeleton(read_keypoints(meta))
     return read_codec(meta) | (skeleton.to_metadata() if skeleton is not None else {})
 

@@ -17,7 +17,9 @@ MACS_CONVENTION = (
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of values that training changes, BatchNorm's scales and shifts among them.
+    """Return the number of values in a network's parameters, BatchNorm's scales and shifts among them.
+
+    Frozen parameters count, too; buffers, such as BatchNorm's running statistics, do not.
 
     >>> from kdkit_pose import models
     >>> round(count_parameters(models.create("hrnet_w16_small")) / 1e6, 2)

@@ -15,7 +15,9 @@ from kdkit_pose.models.checkpoint_report import LoadReport
 from kdkit_pose.models.description import as_pose_network
 from kdkit_pose.models.hrnet import PoseHRNet
 from kdkit_pose.models.simple_baseline import SimpleBaseline
+from kdkit_pose.models.simple_baseline_config import PREFIX
 from kdkit_pose.models.timm_backbone import classifier_entries
+from kdkit_pose.models.timm_variant import check_variant
 
 HUB = "hub"
 
@@ -31,6 +33,10 @@ _HRNETS = {
 def load_pretrained(model: nn.Module, source: str | Path) -> LoadReport:
     """Load an ImageNet classifier's weights into a network's trunk: all of it, or nothing and an error.
 
+    What weights cannot tell: those of timm's `tf_` variants fit the models without `tf_`, and the reverse, but
+    were trained with another padding. That is refused where the file's name says it, such as
+    `tf_efficientnet_lite0.pth`.
+
     The head stays as it is. With a mask fusion the network then starts equal to the RGB one.
 
     Args:
@@ -44,8 +50,8 @@ def load_pretrained(model: nn.Module, source: str | Path) -> LoadReport:
 
     Raises:
         ConfigurationError: The network has no counterpart trained on ImageNet, or is not from `create`.
-        CheckpointError: The file is missing, damaged, unsafe or of another network; or the hub cannot be
-            reached.
+        CheckpointError: The file is missing, damaged, unsafe or of another network, or by its name of the
+            backbone's `tf_` variant; or the hub cannot be reached.
     """
     network = as_pose_network(model)
     if not isinstance(network, SimpleBaseline | PoseHRNet):
@@ -56,6 +62,9 @@ def load_pretrained(model: nn.Module, source: str | Path) -> LoadReport:
     file = _fetch(network) if source == HUB else open_checkpoint(source)
     weights = find_weights(file)
     if isinstance(network, SimpleBaseline):
+        if source != HUB:
+            said = file.metadata.get("model", file.path.stem)
+            check_variant(file.path, said, network.config.backbone, f"build {PREFIX}{{}}")
         weights = _by_own_names(network, weights)
     try:
         return load_weights(network, file, weights, trunk_only=True)

@@ -37,10 +37,12 @@ def inspect_backbone(name: str, output_stride: int | None) -> BackboneInfo:
     """Build a backbone without memory, run it on an empty picture, and return what it gives.
 
     Raises:
-        ConfigurationError: The model gives no feature maps, or cannot read pictures of any size.
+        ConfigurationError: The model gives no feature maps, or none that could be trained, or cannot read
+            pictures of any size.
     """
     try:
-        with torch.device("meta"):
+        # Which parameters are read is found by autograd, also where the caller has turned it off.
+        with torch.device("meta"), torch.inference_mode(False), torch.enable_grad():
             backbone = build_backbone(name, output_stride, (-1,))
             features = backbone(torch.empty(_PROBE))[-1]
     except Exception as error:  # whatever any of timm's models may do with a size or an option it does not take
@@ -55,6 +57,10 @@ def inspect_backbone(name: str, output_stride: int | None) -> BackboneInfo:
         raise ConfigurationError(
             f"timm's model {name!r} cannot be a backbone here: it should return {channels} channels at stride"
             f" {stride}, but returns {list(features.shape[1:])} of a picture of {list(_PROBE[1:])}"
+        )
+    if features.grad_fn is None:
+        raise ConfigurationError(
+            f"timm's model {name!r} cannot be a backbone here: its features give its parameters no gradient"
         )
     indices = {entry["reduction"]: index for index, entry in enumerate(info.info)}
     return BackboneInfo(indices, stride, channels, tuple(_unread(backbone, features)))

@@ -148,8 +148,7 @@ class Batch:
 
     def _note(self, listed: BoxFile, matched: Sequence[Persons | None]) -> None:
         for tally in (listed.skipped.left_out, listed.skipped.noted):
-            for reason, count in tally.counts.items():
-                self.report.noted.add(reason, ", ".join(tally.names[reason]), count)
+            self.report.noted.merge(tally)
         unused = len(listed.pictures) - sum(persons is not None for persons in matched)
         boxes = sum(len(persons.boxes) for persons in listed.pictures)
         used = sum(len(persons.boxes) for persons in matched if persons is not None)

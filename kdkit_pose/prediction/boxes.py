@@ -138,7 +138,7 @@ def read_boxes(
     if predicted_masks is not None:
         predicted = masks_for(predicted_masks, *of)
         for picture in boxes.pictures:
-            _fill_masks(picture, predicted, boxes.skipped)
+            _fill_masks(picture, predicted, boxes.skipped, str(predicted_masks))
     return boxes
 
 
@@ -211,13 +211,26 @@ def _add_annotated(
     picture.add(int(annotation.get("id", -1)), box, mask=mask)
 
 
-def _fill_masks(picture: Persons, predicted: PredictedMasks, report: Skipped) -> None:
+def _fill_masks(picture: Persons, predicted: PredictedMasks, report: Skipped, source: str) -> None:
     for row, (number, mask) in enumerate(zip(picture.ids, picture.masks, strict=True)):
         if mask is None and number in predicted.segmentations:
             rle = predicted.segmentations[number]
-            height, width = rle["size"]
-            picture.masks[row] = encode_mask(dict(rle), int(width), int(height))
-            report.noted.add(f"person with a mask by {predicted.source}", f"{picture.file_name} number {number}")
+            name = f"{picture.file_name} number {number}"
+            try:
+                # A list that names its pictures by file name does not say their size; the predictor, which sees
+                # the picture, looks at the mask again.
+                width, height = picture.size or _stated_size(rle)
+                picture.masks[row] = encode_mask(dict(rle), width, height)
+            except DataError as error:
+                raise DataError(f"{source}: the mask of {name}: {error}; predict the masks again") from error
+            report.noted.add(f"person with a mask by {predicted.source}", name)
+
+
+def _stated_size(rle: Mapping[str, Any]) -> tuple[int, int]:
+    size = rle.get("size")
+    if not isinstance(size, list | tuple) or len(size) != 2 or not all(isinstance(s, int) and s > 0 for s in size):
+        raise DataError(f"its segmentation needs a size [height, width] in pixels, found {size}")
+    return int(size[1]), int(size[0])
 
 
 def _from_detections(rows: Sequence[Any], source: str, annotations: str | Path | None) -> BoxFile:

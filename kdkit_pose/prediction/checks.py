@@ -55,9 +55,17 @@ def encoded(mask: Mask, width: int, height: int) -> EncodedMask | None:
     """``mask`` as data sets keep it; None if it covers nothing.
 
     Raises:
-        DataError: It is of another shape than the picture.
+        DataError: It is of another shape than the picture, or reaches beyond it.
     """
-    if mask is None or isinstance(mask, EncodedMask):
+    if mask is None:
+        return None
+    if isinstance(mask, EncodedMask):
+        left, top, *sides = mask.window
+        if min(left, top, *sides) < 0 or left + sides[0] > width or top + sides[1] > height:
+            raise DataError(
+                f"a mask must lie within the picture, {width} x {height} pixels, found one of (left, top, width, "
+                f"height) = {mask.window}: was it made for another picture, or for another size of it?"
+            )
         return mask
     if mask.shape != (height, width):
         raise DataError(f"a mask must be of the picture's shape {[height, width]}, found {list(mask.shape)}")

@@ -18,6 +18,7 @@ from kdkit_pose.prediction.poses import Poses
 from kdkit_pose.prediction.reading import PictureFile
 from kdkit_pose.report.skeletons import LEFT, MIDDLE, RIGHT
 from kdkit_pose.skeleton import Skeleton
+from kdkit_pose.skeleton_names import side
 
 _QUALITY = 93
 MOST_SHOWN = 200
@@ -107,7 +108,7 @@ class PredictionFolder:
 
     def finish(self, title: str, lead: str, notes: Sequence[str]) -> None:
         """Write the results and the page."""
-        sides = any("left" in name or "right" in name for name in self._skeleton.keypoints)
+        sides = any(side(name) is not None for name in self._skeleton.keypoints)
         key = [("left", LEFT), ("right", RIGHT)] if sides else []
         key.append(("neither, in the person's colour", MIDDLE))
         if self._count > MOST_SHOWN:

@@ -17,7 +17,7 @@ from kdkit_pose.report.skeletons import draw_skeleton
 from kdkit_pose.skeleton import Skeleton
 
 # The persons' own colours, none of them near those of the sides.
-_PERSONS = ("#ffffff", "#7dff6a", "#ff6ad5", "#fff04a", "#b79bff", "#ff5c5c", "#5cffd8", "#d9b38c")
+_PERSONS = ("#ff6ad5", "#7dff6a", "#fff04a", "#b79bff", "#ff5c5c", "#5cffd8", "#d9b38c", "#ffffff")
 
 # What lies over what; each person has a place of its own from these on.
 _MASKS, _BOXES, _SKELETONS, _LABELS = 1.0, 1e5, 2e5, 1e6
@@ -90,7 +90,7 @@ def draw_poses(
 
 
 def person_colours(poses: Poses) -> list[str]:
-    """Each person's own colour, by rank: the surest is white; unlike the colours of the sides."""
+    """Each person's own colour, by rank, unlike those of the sides; the surest's is seen on snow and sky too."""
     ranks = np.argsort(np.argsort(-poses.scores, kind="stable"), kind="stable")
     return [_PERSONS[int(rank) % len(_PERSONS)] for rank in ranks]
 

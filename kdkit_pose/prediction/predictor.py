@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from kdkit.errors import ConfigurationError, DataError
-from kdkit_pose import codecs, models
+from kdkit_pose import codecs
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data.masks import MaskStore
 from kdkit_pose.data.normalize import network_input
 from kdkit_pose.evaluation import predict
 from kdkit_pose.geometry import box_to_center_scale
+from kdkit_pose.models.checkpoint_keypoints import check_keypoints
+from kdkit_pose.models.saving import load_described
 from kdkit_pose.prediction.checks import Mask, Picture, encoded, numbers, picture_size
 from kdkit_pose.prediction.poses import Array, Poses
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -73,20 +75,29 @@ class Predictor:
 
         Args:
             path: Such as a run's ``student.safetensors``.
-            codec: For a file that does not say which one it was trained with.
+            codec: For a file that does not say which one it was trained with; with one that does, only the
+                decoder may be another.
             skeleton: For a file that does not say it; COCO's by default, for 17 keypoints.
             flip: As for the class.
             device: As for the class.
 
         Raises:
             CheckpointError: The file cannot be used, or does not say which network it holds.
-            ConfigurationError: It does not say which codec or skeleton it was trained with.
+            ConfigurationError: It does not say which codec or skeleton it was trained with, or says another one.
         """
-        network = models.load(path)
-        metadata = models.read_metadata(path)
-        if skeleton is None:
-            skeleton = _skeleton_of(metadata, network.num_keypoints, path)
-        return cls(network, codec or codecs.from_metadata(metadata), skeleton, flip=flip, device=device)
+        network, _, found = load_described(path)
+        said = codecs.from_metadata(found.metadata) if codec is None or "codec" in found.metadata else codec
+        known = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
+        chosen, origin = skeleton or known, "the skeleton given"
+        if chosen is None:
+            chosen, origin = _assumed(network.num_keypoints, path), "the skeleton assumed"
+        check_keypoints(path, known, found.keypoints, chosen, origin)
+        if codec is not None and (differences := said.differences(codec)):
+            raise ConfigurationError(
+                f"{path} was trained with another codec than the one given ({'; '.join(differences)}): its "
+                "heatmaps would be misread; leave codec out, or give one that differs only in its decoder"
+            )
+        return cls(network, codec or said, chosen, flip=flip, device=device)
 
     @property
     def reads_masks(self) -> bool:
@@ -193,9 +204,7 @@ def _name(network: nn.Module) -> str:
     return str(getattr(network, "name", type(network).__name__))
 
 
-def _skeleton_of(metadata: dict[str, str], num_keypoints: int, path: str | Path) -> Skeleton:
-    if "skeleton" in metadata:
-        return Skeleton.from_metadata(metadata)
+def _assumed(num_keypoints: int, path: str | Path) -> Skeleton:
     if num_keypoints == COCO.num_keypoints:
         return COCO
     raise ConfigurationError(

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
 from kdkit_pose.skeleton import Skeleton
+from kdkit_pose.skeleton_names import side
 
 LEFT, RIGHT, MIDDLE = "#35c6ff", "#ff9d2e", "#f4f4f4"
 """The colours of the person's own left and right side, and of what is neither."""
@@ -96,8 +97,8 @@ def _draw_rings(
 
 
 def _colour(skeleton: Skeleton, indices: Sequence[int], colours: tuple[str, str, str]) -> str:
-    names = [skeleton.keypoints[index] for index in indices]
-    left, right = any("left" in name for name in names), any("right" in name for name in names)
-    if left == right:
+    told = [side(skeleton.keypoints[index]) for index in indices]
+    sides = {sided[0] for sided in told if sided is not None}
+    if len(sides) != 1:
         return colours[2]
-    return colours[0] if left else colours[1]
+    return colours[0] if sides == {"left"} else colours[1]

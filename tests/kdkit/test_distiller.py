@@ -422,6 +422,9 @@ def run(rank, folder, prepared):
     both = [torch.empty_like(weights) for _ in range(2)]
     torch.distributed.all_gather(both, weights)
     assert torch.equal(*both), "the processes went apart"
+    # DDP's own threads must not outlive the group, or the process aborts as it ends.
+    del distiller
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError
 from kdkit_pose import Augment, codecs, models, recipes
 from kdkit_pose.codecs import DARK
+from kdkit_pose.data import loader
+from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.fit import FitSettings, fit
 
 SETTINGS = {"batch_size": 4, "evaluate_every": 1, "schedule": "cosine", "cpu": True, "progress": False}
@@ -21,6 +23,7 @@ class Fragile:
 
     def __init__(self, inner, left):
         self.inner, self.left = inner, left
+        self.fingerprint = getattr(inner, "fingerprint", None)
 
     def __call__(self, argument):
         if self.left == 0:
@@ -148,6 +151,21 @@ def test_another_run_is_refused_and_nothing_is_touched(run, tmp_path, change):
     with pytest.raises(RunFolderError, match="another run"):
         run(tmp_path, **change)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("other", ["persons", "ground truth"])
+def test_other_validation_data_are_another_run(run, tiny_people, tmp_path, other):
+    one, two = (tiny_people(drawing=drawing, pictures=2) for drawing in (2, 3))
+    truth = one.coco_dict()
+    moved = [{**person, "area": person["area"] + 1} for person in truth["annotations"]]
+    changed = (two, truth) if other == "persons" else (one, {**truth, "annotations": moved})
+    for data, annotations in ((one, truth), (one, truth), changed):
+        evaluator = Evaluator(loader(data, 8), annotations, data.codec, flip=False)
+        if (data, annotations) == changed:
+            with pytest.raises(RunFolderError, match="validation"):
+                run(tmp_path, evaluator=evaluator)
+        else:
+            run(tmp_path, evaluator=evaluator)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdkit.errors import ConfigurationError
-from kdkit_pose.skeleton_names import find_flip_pairs, side
+from kdkit_pose.skeleton_names import check_flip_pairs, find_flip_pairs, side
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,29 @@ def test_pairs_are_found_in_any_order_of_keypoints(joints, random):
 def test_one_side_alone_is_refused():
     with pytest.raises(ConfigurationError, match="body: the keypoint 'right_eye' is of the right"):
         find_flip_pairs(["right_eye", "left_ear", "right_ear"], "body")
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("lhip", "rhip"), ("LHIP", "RHIP"), ("hipl", "hipr"), ("lefthip", "righthip"), ("l1", "r1")],
+)
+@pytest.mark.parametrize("toes", [(), ("left_toe", "right_toe")])
+def test_a_side_that_is_no_word_is_asked_for(left, right, toes):
+    with pytest.raises(ConfigurationError, match=f"body: the keypoints '{left}' and '{right}' .*flip_pairs"):
+        find_flip_pairs(["nose", left, right, *toes], "body")
+
+
+def test_a_name_like_one_side_alone_is_none():
+    assert find_flip_pairs(["lip", "larynx", "rear", "left_toe", "right_toe"], "body") == ((3, 4),)
+
+
+def test_two_names_of_one_side_and_rest_are_refused():
+    names = ["nose", "left_eye", "eye_left", "right_eye"]
+    with pytest.raises(ConfigurationError, match="'left_eye' and 'eye_left' are both of the left"):
+        find_flip_pairs(names, "face")
+    names.append("eye_right")
+    # Stated, either may be the other's.
+    check_flip_pairs(names, ((1, 3), (2, 4)), "face")
+    check_flip_pairs(names, ((1, 4), (2, 3)), "face")
+    with pytest.raises(ConfigurationError, match="'eye_left' is in no flip pair"):
+        check_flip_pairs(names, ((1, 3),), "face")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -88,6 +90,19 @@ def test_the_teachers_are_untouched_by_a_real_evaluation(teachers, tiny_people, 
         assert not any(parameter.requires_grad for parameter in teacher.parameters())
         for key, value in teacher.module.state_dict().items():
             assert torch.equal(value, before[name][key])
+
+
+def test_each_teacher_is_decoded_by_its_own_decoder(teachers, tiny_people, monkeypatch):
+    from kdkit_pose import Evaluator, loader
+
+    data = tiny_people(drawing=2, pictures=2, masks=True)
+    evaluator = Evaluator(loader(data, 8), data.coco_dict(), data.codec, flip=False)
+    used = []
+    monkeypatch.setattr(
+        Evaluator, "metrics", lambda self, module: used.append(self._codec) or {"AP": 0.5, "boxes": "detector"}
+    )
+    check_teachers(teachers, evaluator, decoders={"senior": "centroid"}, say=lambda line: None)
+    assert used == [data.codec, replace(data.codec, decoder="centroid")]
 
 
 def test_one_teacher_at_a_time_is_on_the_device(teachers, check, monkeypatch):

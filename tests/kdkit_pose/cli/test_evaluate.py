@@ -1,8 +1,12 @@
 """What evaluate prints and writes beside COCO's ten figures."""
 
 import json
+import shutil
 
 import pytest
+import torch
+
+from kdkit_pose import models
 
 
 @pytest.fixture
@@ -87,6 +91,34 @@ def test_against_a_file_that_is_not_there_fails_before_the_evaluation(chain, fai
     assert "none.pth" in message
 
 
+def test_the_second_networks_mask_fusion_and_masks_that_nobody_reads(chain, run, kind, tmp_path):
+    bare = tmp_path / "bare.pth"
+    torch.save(models.load(chain.student("senior")).state_dict(), bare)
+    arguments = ["--against", bare, "--against-model", "hrnet_w8_small", "--against-mask-fusion", "concat"]
+    options = ["--codec", "dark", "--input-size", "64x64", "--resamples", 100]
+    text = run("evaluate", "--checkpoint", chain.student("senior"), *kind, *arguments, *options)
+    assert "AP difference +0.000, 95% interval +0.000 to +0.000" in text
+    masks = ["--predicted-masks", tmp_path / "none.json"]
+    text = run("evaluate", "--checkpoint", chain.student("primary"), *kind, *masks)
+    assert "--predicted-masks is not used: no network here reads masks" in text
+
+
+def test_scores_details_hold_the_comparison_and_its_figures_stay_ten(chain, run, kind, tmp_path):
+    results, figures, details = (tmp_path / name for name in ("results.json", "figures.json", "details.json"))
+    run("evaluate", "--checkpoint", chain.student("odkd"), *kind, "--results", results)
+    written = ("--json", figures, "--details", details)
+    run("score", *kind[:2], "--results", results, *written)
+    alone = json.loads(details.read_text())
+    assert set(alone) == {"results", "figures"}
+    run("score", *kind[:2], "--results", results, *written, "--against", results, "--resamples", 100)
+    found = json.loads(details.read_text())
+    assert json.loads(figures.read_text()) == found["figures"] == found["against"]["figures"] == alone["figures"]
+    assert found["results"]["path"] == str(results)
+    assert len(found["against"]["results"]["sha256"]) == 64
+    assert found["comparison"]["difference"] == 0
+    assert found["comparison"]["resamples"] == 100
+
+
 def test_score_compares_as_evaluate_does(chain, run, kind, tmp_path):
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     run("evaluate", "--checkpoint", chain.student("odkd"), *kind, "--results", one)
@@ -96,3 +128,29 @@ def test_score_compares_as_evaluate_does(chain, run, kind, tmp_path):
     scored = run("score", *kind[:2], "--results", one, "--against", other, "--resamples", 100)
     assert whole.splitlines()[-1] == scored.splitlines()[-1]
     assert scored.splitlines()[-1].startswith("A - B: AP difference ")
+
+
+def test_a_missing_picture_is_no_silent_miss(chain, run, fail, kind, tmp_path):
+    content = json.loads(kind[1].read_text())
+    gone = content["annotations"][0]["image_id"]
+    name = next(image["file_name"] for image in content["images"] if image["id"] == gone)
+    folder = shutil.copytree(chain.images, tmp_path / "images")
+    (folder / name).unlink()
+    arguments = ["evaluate", "--checkpoint", chain.student("odkd"), *kind[:3], folder, "--no-flip"]
+    message = fail(*arguments)
+    assert f"1 of the {len(content['images'])} pictures" in message
+    assert name in message
+    assert "--skip-missing" in message
+    # The others alone are scored, as if the file listed no more.
+    others = {**content, "images": [image for image in content["images"] if image["id"] != gone]}
+    others["annotations"] = [one for one in content["annotations"] if one["image_id"] != gone]
+    (tmp_path / "others.json").write_text(json.dumps(others))
+    found, expected = tmp_path / "found.json", tmp_path / "expected.json"
+    compared = ["--against", chain.student("primary"), "--resamples", 100, "--details"]
+    text = run(*arguments, "--skip-missing", *compared, found)
+    run(*arguments[:4], tmp_path / "others.json", *arguments[5:], *compared, expected)
+    assert "without 1 pictures that cannot be read" in text
+    one, other = json.loads(found.read_text()), json.loads(expected.read_text())
+    assert (one.pop("missing pictures"), other.pop("missing pictures")) == (1, 0)
+    assert one.pop("against").pop("figures") == other.pop("against").pop("figures")
+    assert one == other

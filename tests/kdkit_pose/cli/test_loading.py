@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -135,3 +137,65 @@ def test_other_keypoints_of_the_same_number_are_refused(student):
         ConfigurationError, match=r"of coco, the data has those of cats: number 10 is 'left_wrist'"
     ):
         check_skeleton(loaded, replace(COCO, name="cats", keypoints=tuple(names)))
+
+
+@pytest.fixture
+def mmpose(network, tmp_path):
+    """Writes a file of mmpose 1.x that lists keypoints."""
+
+    def write(names):
+        state = {
+            ("head." if key.startswith("final_layer.") else "backbone.") + key: value
+            for key, value in network.state_dict().items()
+        }
+        meta = {"dataset_meta": {"keypoint_id2name": dict(enumerate(names))}}
+        torch.save({"meta": meta, "state_dict": state}, tmp_path / "mmpose.pth")
+        return tmp_path / "mmpose.pth"
+
+    return write
+
+
+def test_keypoints_of_no_known_skeleton_are_compared_too(mmpose):
+    names = tuple(f"animal_{index}" for index in range(17))
+    loaded = load_network(mmpose(names), None, "none", "--model")
+    assert (loaded.skeleton, loaded.keypoints) == (None, names)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"mmpose.pth' was trained for the keypoints that it lists.*number 1 is 'animal_0'",
+    ):
+        check_skeleton(loaded, COCO)
+    check_skeleton(loaded, replace(COCO, name="animal", keypoints=names))
+    listed = load_network(mmpose(names[:3]), None, "none", "--model")
+    with pytest.raises(ConfigurationError, match="there are 3 there and 17 here"):
+        check_skeleton(listed, COCO)
+
+
+def test_known_keypoints_of_mmpose_are_a_skeleton(mmpose):
+    loaded = load_network(mmpose(COCO.keypoints), None, "none", "--model")
+    assert loaded.skeleton == COCO
+    check_skeleton(loaded, COCO)
+
+
+def test_other_flip_pairs_are_refused(network, tmp_path):
+    names = tuple(f"point_{index}" for index in range(17))
+    pairs = ((1, 2), (3, 4))
+    skeleton = replace(COCO, name="points", keypoints=names, flip_pairs=pairs)
+    models.save(network, tmp_path / "points.safetensors", **skeleton.to_metadata())
+    loaded = load_network(tmp_path / "points.safetensors", None, "none", "--model")
+    check_skeleton(loaded, replace(skeleton, flip_pairs=((4, 3), (2, 1))))
+    with pytest.raises(
+        ConfigurationError,
+        match=r"points.safetensors' was trained with other flip pairs than x.json has: in a mirror 'point_3'"
+        r" becomes 'point_4' there and 'point_3' here",
+    ):
+        check_skeleton(loaded, replace(skeleton, flip_pairs=((1, 2),)), "x.json")
+
+
+def test_no_skeleton_is_assumed_against_the_listed_keypoints(mmpose, fail, tmp_path):
+    path = mmpose(tuple(f"animal_{index}" for index in range(17)))
+    cv2.imwrite(str(tmp_path / "picture.png"), np.zeros((8, 8, 3), dtype=np.uint8))
+    export = ("export", "--checkpoint", path, "--format", "safetensors", "--codec", "msra")
+    assert "'animal_0' there and 'nose' here" in fail(*export, "--out", tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
+    predict = ("predict", "--checkpoint", path, tmp_path / "picture.png")
+    assert "'animal_0' there and 'nose' here" in fail(*predict, "--out", tmp_path / "predictions")

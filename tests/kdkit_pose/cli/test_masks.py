@@ -122,3 +122,36 @@ def test_masks_of_another_file_are_one_line(
         *("--predicted-masks", out),
     )
     assert "predicted for annotations of" in line
+
+
+def test_keypoints_of_ones_own_need_no_sigmas(
+    run: Callable[..., str], chain: Any, predictor: tuple[Path, str], tmp_path: Path
+) -> None:
+    content = chain.content()
+    for category in content["categories"]:
+        category["keypoints"] = [f"{name}_of_doll" for name in category["keypoints"]]
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(content))
+    out = tmp_path / "masks.json"
+    run(
+        *("predict-masks", "--checkpoint", predictor[0], "--annotations", own, "--images", chain.images),
+        *("--all", "--out", out),
+    )
+    assert len(PredictedMasks.load(out))
+    run(
+        *("train-masks", "--train-annotations", own, "--val-annotations", own, "--images", chain.images),
+        *("--out", tmp_path / "run", "--input-size", "64x64", "--batch-size", 4, "--architecture", "pspnet"),
+        *("--encoder", "mobilenetv3_small_050", "--epochs", 1),
+    )
+
+
+def test_masks_in_boxes_need_a_list_of_pictures_alone(
+    run: Callable[..., str], chain: Any, predictor: tuple[Path, str], boxes: Path, tmp_path: Path
+) -> None:
+    listed, out = tmp_path / "image_info.json", tmp_path / "masks.json"
+    listed.write_text(json.dumps({"images": chain.content()["images"]}))
+    run(
+        *("predict-masks", "--checkpoint", predictor[0], "--annotations", listed, "--images", chain.images),
+        *("--boxes", boxes, "--out", out),
+    )
+    assert len(PredictedMasks.load(out))

@@ -229,7 +229,7 @@ def test_a_file_that_says_nothing_is_decoded_by_what_is_said(run, photos, small_
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png")
     assert "DARK(input_size=(192, 256)" in text
     assert "assumed, as the file does not say it; see --codec and --input-size" in text
-    assert "skeleton coco (assumed, for 17 keypoints)" in text
+    assert "skeleton coco (assumed, for 17 keypoints; see --skeleton)" in text
     asked = ["--codec", "msra", "--input-size", "64x32"]
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png", *asked)
     assert "MSRA(input_size=(32, 64)" in text

@@ -3,7 +3,9 @@ import json
 import pytest
 from rich.console import Console
 
-from kdkit_pose.cli.show import FIGURES, metrics_table, write_json
+from kdkit import ConfigurationError
+from kdkit_pose import DARK, UDP, CocoKeypoints, Evaluator, SyntheticPeople, loader
+from kdkit_pose.cli.show import FIGURES, Tracked, metrics_table, progress_bar, write_json
 
 
 @pytest.fixture
@@ -41,6 +43,22 @@ def test_a_figure_that_is_not_defined_is_a_dash_that_is_explained(metrics, capsy
 def test_a_long_name_is_folded_not_cut(metrics, capsys):
     text = printed(metrics_table({"person_keypoints_val2017_results.json": metrics}), capsys)
     assert "".join(line.split()[0] for line in text.splitlines()[2:4]) == "person_keypoints_val2017_results.json"
+
+
+def test_a_tracked_loader_still_says_for_which_codec_its_crops_are():
+    people = SyntheticPeople(1, seed=0, size=(64, 64))
+    data = CocoKeypoints(people.annotations(), people.picture, codec=DARK(input_size=(32, 32)))
+    batches = Tracked(loader(data, 2), "evaluating")
+    assert batches.dataset is data
+    with pytest.raises(ConfigurationError, match="only the decoder may differ"):
+        Evaluator(batches, people.annotations(), UDP(input_size=(32, 32)))
+    assert sum(len(batch["id"]) for batch in batches) == len(data)
+
+
+def test_without_a_terminal_a_progress_bar_prints_nothing(capsys):
+    with progress_bar("resampling") as tell:
+        tell(1, 2)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_json_is_written_whole_and_none_is_null(metrics, tmp_path):

@@ -52,6 +52,14 @@ def test_impossible_arguments_are_refused(codec, arguments):
         codec(**arguments)
 
 
+@pytest.mark.parametrize("size", [(4, 64), (64, 4)])
+def test_udp_needs_two_cells_a_side(size):
+    with pytest.raises(ConfigurationError, match=r"udp.*2 cells, which is 8 pixels"):
+        codecs.UDP(input_size=size)
+    assert codecs.UDP(input_size=(8, 8)).cell_size == (7.0, 7.0)
+    assert codecs.MSRA(input_size=size).cell_size == (4.0, 4.0)
+
+
 def test_lists_are_taken_as_json_gives_them():
     codec = codecs.MSRA(input_size=[96, 128])
     assert codec == codecs.MSRA(input_size=(96, 128))

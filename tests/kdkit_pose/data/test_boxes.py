@@ -58,6 +58,8 @@ def test_asking_for_what_boxes_do_not_have_is_an_error(option: Any, name: str, c
         ([BOX | {"bbox": [1, 2, 3, float("nan")]}], "finite"),
         ([BOX | {"score": float("inf")}], "finite"),
         ([BOX | {"score": None}], "numbers"),
+        ([BOX | {"category_id": [1]}], r"number 0: its category_id must be an integer, found \[1\]"),
+        ([BOX | {"image_id": [3]}], r"number 0: its image_id must be an integer, found \[3\]"),
         ([], "no usable person"),
     ],
 )

@@ -88,3 +88,10 @@ def test_the_persons_category_is_found(categories: Any, persons: Any) -> None:
 def test_categories_that_do_not_tell_the_persons_are_refused() -> None:
     with pytest.raises(DataError, match=r"file: 2 categories, none of which lists keypoints.*\(cat, dog"):
         person_categories({"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}, "file")
+
+
+def test_a_list_of_pictures_alone_is_of_coco(tmp_path: Path) -> None:
+    pictures = {"images": [{"id": 1, "width": 9, "height": 9}]}
+    assert read_skeleton(pictures) == read_skeleton({**pictures, "annotations": []}) == COCO
+    with pytest.raises(DataError, match="'categories'"):
+        read_skeleton({**pictures, "annotations": [{"id": 1}]})

@@ -164,6 +164,36 @@ def test_the_seed_makes_the_interval_and_confidence_its_width() -> None:
     assert wide.high > one.high
 
 
+def test_progress_counts_every_draw_and_changes_nothing() -> None:
+    truth = people(10)
+    results = guesses(truth, 3.0, 1), guesses(truth, 6.0, 2)
+    told: list[tuple[int, int]] = []
+    found = compare(truth, *results, resamples=100, progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 100) for done in range(1, 101)]
+    assert found == compare(truth, *results, resamples=100)
+
+
+def slow_average_precision(judged: Detections, counts: np.ndarray) -> float:
+    """As the definition says it: every detection's precision, made to fall, read at 101 recalls."""
+    weight = counts[judged.picture]
+    sampled = []
+    for right, wrong in zip(judged.right, judged.wrong, strict=True):
+        true, false = np.cumsum(right * weight), np.cumsum(wrong * weight)
+        precision = np.maximum.accumulate((true / (true + false + np.spacing(1)))[::-1])[::-1]
+        places = np.searchsorted(true / (counts @ judged.persons), np.linspace(0, 1, 101))
+        sampled.append(np.append(precision, 0.0)[places])
+    return float(np.mean(sampled))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_looking_at_matches_alone_changes_no_bit(seed: int) -> None:
+    truth = people(15, seed)
+    judged = detections(truth, guesses(truth, noise=6.0, seed=seed))
+    assert (judged.right + judged.wrong == 0).any()  # some are ignored
+    for draw in np.random.default_rng(seed).integers(0, 4, size=(20, 15)).astype(float):
+        assert average_precision(judged, draw) == slow_average_precision(judged, draw)
+
+
 def test_a_resample_of_nobody_is_drawn_again() -> None:
     truth = people(2, seed=0)
     truth["annotations"] = [one for one in truth["annotations"] if one["image_id"] == 2][:1]

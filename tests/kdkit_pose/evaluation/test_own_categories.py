@@ -9,7 +9,7 @@ from torch import nn
 from kdkit.errors import DataError
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import CocoKeypoints, loader
-from kdkit_pose.evaluation import Evaluator, coco_metrics
+from kdkit_pose.evaluation import Evaluator, coco_metrics, compare, keypoint_errors
 
 from .test_evaluator import CODEC, Oracle, batches
 
@@ -55,3 +55,37 @@ def test_data_set_and_evaluator_agree_on_the_persons(own):
     data = CocoKeypoints(own, draw, codec=DARK(input_size=(32, 32)))
     assert len(data) == 5
     assert Evaluator(loader(data, 4), own, data.codec).metrics(Black())["AP"] is not None
+
+
+def test_what_is_of_one_category_refuses_several(truth):
+    names = [f"point {number}" for number in range(17)]
+    truth["categories"] = [{"id": number, "name": f"kind {number}", "keypoints": names} for number in (1, 2)]
+    with pytest.raises(DataError, match=r"2 categories of persons \(\[1, 2\]\)"):
+        compare(truth, [], [], resamples=100)
+    for image in truth["images"]:
+        image["crowdIndex"] = 0.5
+    with pytest.raises(DataError, match="2 categories of persons"):
+        coco_metrics(truth, [], boxes="detector")
+
+
+def test_errors_take_no_result_of_another_category(own, perfect):
+    results = [{**one, "category_id": 5} for one in perfect]
+    assert keypoint_errors({**own, "annotations": own["annotations"][:-1]}, results).matched == 5
+    with pytest.raises(DataError, match=r"result 0 is of category 2, the ground truth has \[5\]"):
+        keypoint_errors(own, [{**results[0], "category_id": 2}])
+
+
+def test_errors_pair_within_a_category(truth, perfect):
+    names = [f"point {number}" for number in range(17)]
+    truth["categories"] = [{"id": number, "name": f"kind {number}", "keypoints": names} for number in (1, 2)]
+    assert keypoint_errors(truth, [{**one, "category_id": 2} for one in perfect]).matched == 0
+    assert keypoint_errors(truth, perfect).matched == 5
+
+
+def test_who_is_not_said_to_be_a_crowd_is_none(truth, perfect):
+    expected = coco_metrics(truth, perfect, boxes="detector")
+    for annotation in truth["annotations"]:
+        del annotation["iscrowd"]
+    assert coco_metrics(truth, perfect, boxes="detector") == expected
+    assert keypoint_errors(truth, perfect).persons == 5
+    assert "iscrowd" not in truth["annotations"][0]

@@ -1,5 +1,6 @@
 """What cannot be exported is told in a line, and leaves the file that was there as it was."""
 
+import copy
 import logging
 import os
 import sys
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from kdkit import CheckpointError, ConfigurationError, ExportError
+from kdkit_pose import models
 from kdkit_pose.export import parity, read_onnx_metadata, to_onnx
 
 
@@ -73,8 +75,58 @@ def test_a_file_that_computes_something_else_is_not_kept(altered, codec, kept, a
 
 
 def test_nan_is_no_parity(altered, codec, kept, assert_kept):
-    with pytest.raises(ExportError, match="differ by nan"):
+    with pytest.raises(ExportError, match="heatmaps of random images are not finite"):
         to_onnx(altered(lambda features: features * float("nan")), kept, codec)
+    assert_kept()
+
+
+class Altered:
+    """An ONNX run whose heatmaps a function alters."""
+
+    def __init__(self, session, alter):
+        self.session, self.alter = session, alter
+
+    def get_inputs(self):
+        return self.session.get_inputs()
+
+    def run(self, names, feed):
+        return [self.alter(heatmap) for heatmap in self.session.run(names, feed)]
+
+
+@pytest.mark.parametrize("factor", [0.0, float("nan")])
+def test_a_file_of_zeros_or_nan_is_refused_however_low_the_heatmaps(
+    student, codec, kept, assert_kept, monkeypatch, factor
+):
+    """As those of a network before its training, whose highest value may be below the tolerance."""
+    fresh = copy.deepcopy(student)
+    with torch.no_grad():
+        for parameter in fresh.final_layer.parameters():
+            parameter *= 4e-5
+    opened = parity.open_session
+    monkeypatch.setattr(
+        parity, "open_session", lambda content: Altered(opened(content), lambda heatmap: heatmap * factor)
+    )
+    with pytest.raises(ExportError, match=r"differ by (nan|.*of that, more than the 1e-03 allowed)"):
+        to_onnx(fresh, kept, codec)
+    assert_kept()
+
+
+def test_a_fresh_network_is_exported_and_its_differences_told(codec, tmp_path):
+    torch.manual_seed(0)
+    fresh = models.create("simplebaseline_resnet18")
+    report = to_onnx(fresh, tmp_path / "fresh.onnx", codec)
+    assert report.parity.peak > 0
+    assert report.parity.relative <= 1e-3
+    assert f"{report.parity.relative:.1e} of the highest value" in str(report)
+
+
+def test_heatmaps_of_zeros_show_nothing(student, codec, kept, assert_kept):
+    dead = copy.deepcopy(student)
+    with torch.no_grad():
+        for parameter in dead.final_layer.parameters():
+            parameter.zero_()
+    with pytest.raises(ExportError, match="all 0"):
+        to_onnx(dead, kept, codec)
     assert_kept()
 
 

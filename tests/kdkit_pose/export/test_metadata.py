@@ -27,14 +27,13 @@ CODECS = [
 
 
 def noisy_people(codec, seed):
-    """Heatmaps [1, 8, h, w] of keypoints away from the border, with a little noise."""
+    """Heatmaps [1, 12, h, w] of keypoints anywhere in the input, four at its border, with a little noise."""
     random = np.random.default_rng(seed)
     width, height = codec.input_size
-    margin = 4.0 * (6 * codec.sigma + 3)
-    low, high = np.minimum(margin, np.array([width, height]) * 0.45), np.array([width, height])
-    points = random.uniform(low, high - low, size=(8, 2))
-    heatmap, _ = codec.encode(points, np.ones(8))
-    smooth = np.kron(random.normal(size=(8, *(side // 4 for side in heatmap.shape[1:]))), np.ones((4, 4)))
+    points = random.uniform((0, 0), (width - 1, height - 1), size=(12, 2))
+    points[:4] = [(0, 0), (width - 1, height / 2), (width / 2, height - 1), (2, 5)]
+    heatmap, _ = codec.encode(points, np.ones(12))
+    smooth = np.kron(random.normal(size=(12, *(side // 4 for side in heatmap.shape[1:]))), np.ones((4, 4)))
     return torch.from_numpy((heatmap + 0.02 * smooth).astype(np.float32))[None]
 
 
@@ -86,8 +85,10 @@ def test_the_words_hold_the_numbers(codec):
     if "blur_kernel" in numbers:
         assert f"{numbers['blur_kernel']} x {numbers['blur_kernel']} cells" in words
         assert f"deviation {numbers['blur_sigma']:.9g}" in words
+        assert f"(2 {numbers['border_sigma']:.9g}^2)" in words
+        assert f"repeat it {numbers['border_rounds']} times" in words
     assert all(isinstance(value, str) for value in metadata.values())
-    assert max(map(len, words.split(". "))) < 1000
+    assert max(map(len, words.split(". "))) < 1200
 
 
 def test_each_decoding_is_described_differently():
@@ -102,6 +103,17 @@ def test_pixels_need_no_normalisation():
     text = describe_preprocessing(codec, pixels=True).replace("\n", " ")
     assert "uint8 [batch, 128, 96, 3]" in text
     assert "mean" not in text
+
+
+def test_a_mask_is_described_where_the_network_reads_one():
+    for pixels in (False, True):
+        metadata = usage_metadata(DARK(input_size=(96, 128)), COCO, pixels=pixels, mask=True)
+        assert json.loads(metadata["preprocessing"])["mask"]["range"] == [0, 1]
+        words = metadata["preprocessing_description"].replace("\n", " ")
+        assert "`mask`" in words
+        assert "float32 [batch, 1, 128, 96]" in words
+    without = usage_metadata(DARK(input_size=(96, 128)), COCO)
+    assert "mask" not in without["preprocessing"] + without["preprocessing_description"]
 
 
 @dataclass(frozen=True)

@@ -21,28 +21,31 @@ def crop(picture, box, preprocessing):
 
 
 def decode(heatmap, decoding):
-    """The point, in pixels of the input, and the score of one heatmap [h, w] whose peak is off the border."""
+    """The point, in pixels of the input, and the score of one heatmap [h, w]."""
     step = {"msra": _quarter, "dark": _dark, "udp": _udp, "centroid": _centroid}[decoding["rule"]]
     return np.array(step(heatmap.astype(np.float64), decoding)) * decoding["cell_size"], max(heatmap.max(), 0)
 
 
 def _quarter(values, decoding):
     x, y = _highest(values)
+    height, width = values.shape
+    if not (1 < x < width - 1 and 1 < y < height - 1):
+        return np.array([x, y])
     slopes = values[y, x + 1] - values[y, x - 1], values[y + 1, x] - values[y - 1, x]
     return np.array([x, y]) + 0.25 * np.sign(slopes)
 
 
 def _dark(values, decoding):
-    return _newton(_logarithm(values, decoding), _highest(values), _wide)
+    return _newton(_logarithm(values, decoding), _highest(values), _wide, decoding)
 
 
 def _udp(values, decoding):
-    return _newton(_logarithm(values, decoding), _highest(values), _near)
+    return _newton(_logarithm(values, decoding), _highest(values), _near, decoding)
 
 
 def _centroid(values, decoding):
     log = _logarithm(np.maximum(values, 0), decoding)
-    return _newton(log, _highest(log), _wide)
+    return _newton(log, _highest(log[2:-2, 2:-2]), _wide, decoding)
 
 
 def _highest(values):
@@ -51,9 +54,13 @@ def _highest(values):
 
 
 def _logarithm(values, decoding):
-    size = (decoding["blur_kernel"],) * 2
-    blurred = cv2.GaussianBlur(values, size, decoding["blur_sigma"], borderType=cv2.BORDER_CONSTANT)
-    return np.log(np.maximum(blurred * values.max() / blurred.max(), 1e-10))
+    """Of the blurred map [h + 4, w + 4], with two cells beyond each border."""
+    kernel = decoding["blur_kernel"]
+    padded = np.pad(values, kernel)
+    blurred = cv2.GaussianBlur(padded, (kernel, kernel), decoding["blur_sigma"], borderType=cv2.BORDER_CONSTANT)
+    highest = blurred[kernel:-kernel, kernel:-kernel].max()
+    around = blurred[kernel - 2 : 2 - kernel, kernel - 2 : 2 - kernel]
+    return np.log(np.maximum(around * values.max() / highest, 1e-10))
 
 
 def _wide(v):
@@ -67,12 +74,31 @@ def _near(v):
     return xx, yy, (v[1, 1] + v[-1, -1] + 2 * v[0, 0] - sides) / 2
 
 
-def _newton(log, cell, curvatures):
+def _newton(log, cell, curvatures, decoding):
     column, row = cell
+    height, width = log.shape[0] - 4, log.shape[1] - 4
     around = range(-2, 3)
-    v = {(x, y): log[row + y, column + x] for x in around for y in around}
-    xx, yy, xy = curvatures(v)
-    if xx >= 0 or xx * yy - xy * xy <= 1e-9:
-        return cell
-    slope = np.array([(v[1, 0] - v[-1, 0]) / 2, (v[0, 1] - v[0, -1]) / 2])
-    return np.array(cell) + np.clip(np.linalg.solve([[xx, xy], [xy, yy]], -slope), -2, 2)
+    step = np.zeros(2)
+    for _ in range(decoding["border_rounds"]):
+        columns = _loss(column, width, step[0], decoding)
+        rows = _loss(row, height, step[1], decoding)
+        v = {(x, y): log[row + 2 + y, column + 2 + x] - columns[x] - rows[y] for x in around for y in around}
+        xx, yy, xy = curvatures(v)
+        step = np.zeros(2)
+        if xx < 0 and xx * yy - xy * xy > 1e-9:
+            slope = np.array([(v[1, 0] - v[-1, 0]) / 2, (v[0, 1] - v[0, -1]) / 2])
+            step = np.clip(np.linalg.solve([[xx, xy], [xy, yy]], -slope), -2, 2)
+    return np.array(cell) + step
+
+
+def _loss(cell, size, step, decoding):
+    """By offset from the cell: what the border takes from the logarithm of the blurred peak, along one axis."""
+    half = decoding["blur_kernel"] // 2
+    blur = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * decoding["blur_sigma"] ** 2))
+    loss = {}
+    for offset in range(-2, 3):
+        cells = offset + np.arange(-half, half + 1)
+        peak = np.exp(-((cells - step) ** 2) / (2 * decoding["border_sigma"] ** 2))
+        inside = (cell + cells >= 0) & (cell + cells < size)
+        loss[offset] = np.log(max((blur * peak * inside).sum(), 1e-37)) - np.log(max((blur * peak).sum(), 1e-37))
+    return loss

@@ -133,3 +133,11 @@ def test_another_classifiers_weights_are_refused_whole(new_predictor: Callable, 
     with pytest.raises(CheckpointError, match=f"no weights of timm's '{ENCODER}'"):
         masks.load_encoder_weights(predictor, tmp_path / "other.pth")
     assert all(torch.equal(before[key], value) for key, value in predictor.state_dict().items())
+
+
+def test_a_classifier_named_for_another_padding_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tf_mobilenetv3_small_minimal_100.pth"
+    torch.save({"weight": torch.zeros(1)}, file)
+    predictor = masks.MaskPredictor("fpn", "mobilenetv3_small_100", input_size=(64, 64))
+    with pytest.raises(CheckpointError, match="build the mask predictor with encoder tf_mobilenetv3_small_100"):
+        masks.load_encoder_weights(predictor, file)

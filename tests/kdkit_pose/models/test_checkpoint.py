@@ -113,14 +113,14 @@ def test_the_report_names_every_key_that_was_not_used(tmp_path: Path, trained: n
     student = {f"student.backbone.{key}": value for key, value in state.items() if not key.startswith("final")}
     head = {f"student.head.{key}": value for key, value in state.items() if key.startswith("final")}
     other = {f"teacher.{index}.weight": torch.zeros(1) for index in range(1200)}
-    rest = {"student.head.aux.bias": torch.zeros(1), "distill_losses.a": torch.zeros(1), "epoch": 3}
+    rest = {"student.head.loss_module.bias": torch.zeros(1), "distill_losses.a": torch.zeros(1), "epoch": 3}
     torch.save({"state_dict": student | head | other | rest, "optimizer": {}}, tmp_path / "w8.pth")
     model = models.create("hrnet_w8_small", mask_fusion="add")
     report = models.load_checkpoint(model, tmp_path / "w8.pth")
     assert set(report.unused) == other.keys() | rest.keys() - {"epoch"}
     assert str(report).splitlines() == [
         f"{tmp_path / 'w8.pth'} (student of a DWPose distillation, mmpose 1.x): 350 entries loaded",
-        "  not used: teacher.* (1,200), student.head.aux.bias, distill_losses.a",
+        "  not used: teacher.* (1,200), student.head.loss_module.bias, distill_losses.a",
         "  fresh, not from the file: mask_fusion.stem.weight",
         "  beside the weights: optimizer, epoch",
     ]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
@@ -190,3 +191,52 @@ def test_one_missing_entry_of_a_network_without_a_known_layout_is_named(
 def test_a_wrapped_network_is_not_loaded_into(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"is a Sequential.*give the network inside"):
         models.load_checkpoint(nn.Sequential(models.create("hrnet_w8_small")), tmp_path / "any.pth")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "head.conv_layers.0.weight",
+        "keypoint_head.conv_layers.0.weight",
+        "head.final_layer.1.weight",
+        "neck.conv.weight",
+    ],
+)
+@pytest.mark.parametrize("name", ["hrnet_w8_small", "simplebaseline_test_resnet"])
+def test_layers_of_mmpose_that_the_network_has_not_are_named(
+    assert_refused: Refused, tmp_path: Path, name: str, extra: str
+) -> None:
+    model = models.create(name)
+    head = extra.split(".")[0] if "head" in extra else "head"
+    state = {key.removeprefix("backbone."): value for key, value in model.state_dict().items()}
+    renamed = {
+        f"{head}.{key}" if key.startswith(model.head_prefixes) else f"backbone.{key}": value
+        for key, value in state.items()
+    }
+    torch.save({"meta": {}, "state_dict": renamed | {extra: torch.ones(4)}}, tmp_path / "mmpose.pth")
+    place = extra.replace("head.final_layer", "final_layer")
+    assert_refused(model, tmp_path / "mmpose.pth", f": {place} has no place in it")
+    # The trunk alone is read without them.
+    report = models.load_checkpoint(model, tmp_path / "mmpose.pth", trunk_only=True)
+    assert extra in report.unused
+
+
+@pytest.mark.parametrize("headed", [True, False])
+def test_a_weight_that_is_there_twice_is_refused(assert_refused: Refused, tmp_path: Path, headed: bool) -> None:
+    model = models.create("simplebaseline_test_resnet")
+    state = {
+        key: value
+        for key, value in model.state_dict().items()
+        if headed or not key.startswith(model.head_prefixes)
+    }
+    torch.save(state | {"conv1.0.weight": torch.zeros(1)}, tmp_path / "both.pth")
+    assert_refused(
+        model, tmp_path / "both.pth", "conv1.0.weight twice", "as backbone.conv1.0.weight", "as conv1.0"
+    )
+
+
+def test_a_headers_weight_that_is_there_twice_is_refused(assert_refused: Refused, tmp_path: Path) -> None:
+    model = models.create("simplebaseline_test_resnet")
+    state = model.state_dict() | {"conv1.0.weight": torch.zeros(1)}
+    save_file(state, tmp_path / "both.safetensors", models.describe(model))
+    assert_refused(model, tmp_path / "both.safetensors", "backbone.conv1.0.weight twice")

@@ -161,6 +161,43 @@ def _assert_refused(model: nn.Module, source: Path | str, *words: str) -> None:
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+VARIANTS = [
+    ("efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite0.in1k.pth"),
+    ("efficientnet_lite0", "tf_efficientnet_lite0", "from_TF_EfficientNet.pth"),
+    ("tf_efficientnet_lite0.in1k", "efficientnet_lite0", "efficientnet_lite0_ra-37913777.pth"),
+]
+
+
+@pytest.mark.parametrize(("backbone", "source", "file"), VARIANTS)
+def test_a_file_named_for_the_other_padding_is_refused(
+    backbone: str, source: str, file: str, tmp_path: Path
+) -> None:
+    torch.save(timm.create_model(source).state_dict(), tmp_path / file)
+    model = models.create(f"simplebaseline_{backbone}")
+    _assert_refused(model, tmp_path / file, file, f"build simplebaseline_{source}", "rename the file")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "file"),
+    [
+        ("efficientnet_lite0", "efficientnet_lite0.pth"),
+        ("efficientnet_lite0", "weights.pth"),
+        ("tf_efficientnet_lite0", "tf_efficientnet_lite0.pth"),
+        ("tf_efficientnet_lite0", "weights.pth"),
+        ("test_resnet", "tf_run.pth"),  # there is no other variant
+    ],
+)
+def test_a_name_that_says_nothing_else_is_taken(backbone: str, file: str, tmp_path: Path) -> None:
+    torch.save(timm.create_model(backbone).state_dict(), tmp_path / file)
+    models.load_pretrained(models.create(f"simplebaseline_{backbone}"), tmp_path / file)
+
+
+def test_a_header_says_more_than_the_files_name(tmp_path: Path) -> None:
+    models.save(models.create("simplebaseline_tf_efficientnet_lite0"), tmp_path / "student.safetensors")
+    model = models.create("simplebaseline_efficientnet_lite0")
+    _assert_refused(model, tmp_path / "student.safetensors", "timm's 'tf_efficientnet_lite0'")
+
+
 def test_weights_for_pictures_normalised_otherwise_are_remarked(tmp_path: Path) -> None:
     name = "tf_efficientnet_lite0"
     torch.save(timm.create_model(name).state_dict(), tmp_path / "weights.pth")

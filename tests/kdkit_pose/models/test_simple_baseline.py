@@ -90,6 +90,30 @@ def test_what_no_heatmap_depends_on_is_not_trained(image: Tensor) -> None:
     assert unread == [key for key, value in model.named_parameters() if not value.requires_grad]
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", [SMALL, "simplebaseline_hrnet_w18_small"])
+def test_the_same_is_trained_of_a_network_built_without_gradients(name: str, context: type) -> None:
+    with torch.device("meta"):
+        plain = models.create(name)
+        with context():
+            model = models.create(name)
+    trained = [key for key, value in model.named_parameters() if value.requires_grad]
+    assert trained == [key for key, value in plain.named_parameters() if value.requires_grad]
+    assert any(key.startswith("backbone.") for key in trained)
+
+
+def test_a_backbone_without_gradients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def detached(*arguments: object) -> nn.Module:
+        backbone = build_backbone(*arguments)  # type: ignore[arg-type]
+        forward = backbone.forward
+        backbone.forward = lambda image: [value.detach() for value in forward(image)]
+        return backbone
+
+    monkeypatch.setattr("kdkit_pose.models.timm_backbone.build_backbone", detached)
+    with pytest.raises(ConfigurationError, match=r"'test_resnet' cannot be a backbone here.*no gradient"):
+        models.create(SMALL)
+
+
 def test_features_are_the_last_of_each_stride(image: Tensor, random_weights) -> None:
     names = ("stride16", "stride4", "stride32")
     model = random_weights(models.create(SMALL, features=names)).eval()

@@ -154,6 +154,30 @@ def test_predicted_masks_are_for_those_without_one(content, write, tmp_path):
     assert file.skipped.noted.counts["person with a mask by masks.safetensors (IoU 0.810 on 40 persons)"] == 1
 
 
+@pytest.mark.parametrize(
+    ("rle", "message"),
+    [
+        ({**RLE, "size": [100, 80]}, r"size \[100, 80\].*\[80, 100\]"),
+        ({"counts": RLE["counts"]}, "size None"),
+    ],
+)
+def test_predicted_masks_of_another_size_are_refused(content, write, tmp_path, rle, message):
+    path = write(content)
+    PredictedMasks(SOURCE, content_digest(path), None, {2: rle}).save(tmp_path / "masks.json")
+    with pytest.raises(DataError, match=r"masks\.json.*a\.jpg number 2.*" + message):
+        read_boxes(path, predicted_masks=tmp_path / "masks.json")
+
+
+def test_a_list_without_sizes_takes_the_masks_own(write, tmp_path):
+    boxes = write([{"file_name": "a.jpg", "bbox": [1, 1, 30, 20], "score": 0.5}])
+    digests = content_digest(boxes), content_digest(boxes)
+    PredictedMasks(SOURCE, *digests, {0: RLE}).save(tmp_path / "masks.json")
+    assert read_boxes(boxes, predicted_masks=tmp_path / "masks.json").pictures[0].masks[0].window == (0, 0, 40, 80)
+    PredictedMasks(SOURCE, *digests, {0: {"counts": RLE["counts"]}}).save(tmp_path / "masks.json")
+    with pytest.raises(DataError, match=r"needs a size \[height, width\] in pixels, found None"):
+        read_boxes(boxes, predicted_masks=tmp_path / "masks.json")
+
+
 def test_predicted_masks_of_a_detectors_boxes(content, write, tmp_path):
     annotations = write(content, "annotations.json")
     boxes = write([{"image_id": 7, "category_id": 1, "bbox": [1, 1, 30, 20], "score": 0.5}])

@@ -5,7 +5,7 @@ import pytest
 from kdkit_pose.codecs import DARK
 from kdkit_pose.prediction import Drawing, PictureFile, PredictionFolder, folder
 from kdkit_pose.prediction.folder import drawing_names
-from kdkit_pose.skeleton import COCO
+from kdkit_pose.skeleton import COCO, Skeleton
 
 CODEC = DARK(input_size=(32, 64))
 
@@ -38,6 +38,14 @@ def test_a_page_of_many_shows_the_first_and_says_so(write_some, monkeypatch):
     assert "only the first 2 of 3 pictures are shown here" in text
     assert len(list((out / "overlays").iterdir())) == 3
     assert len(json.loads((out / "results.json").read_text())) == 0 + 1 + 2
+
+
+@pytest.mark.parametrize(("names", "told"), [(("EyeL", "EyeR"), True), (("cleft", "bright_spot"), False)])
+def test_the_key_tells_sides_where_the_names_do(tmp_path, names, told):
+    body = Skeleton("two", names, ((0, 1),) if told else (), (), (0.1, 0.1), ())
+    written = PredictionFolder(tmp_path / "out", [], body, CODEC, Drawing())
+    written.finish("Predictions", "what was done", [])
+    assert (">left<" in written.page_path.read_text()) == told
 
 
 def test_results_keep_every_digit(write_some, make_poses):

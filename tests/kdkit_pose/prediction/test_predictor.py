@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,10 @@ import torch
 from kdkit import CheckpointError, ConfigurationError, DataError
 from kdkit_pose import CocoKeypoints, Evaluator, loader, models
 from kdkit_pose.codecs import DARK, MSRA
-from kdkit_pose.data.masks import encode_mask
+from kdkit_pose.data.masks import EncodedMask, encode_mask
 from kdkit_pose.geometry import clip_box
 from kdkit_pose.prediction import Predictor
+from kdkit_pose.prediction.checks import encoded
 from kdkit_pose.skeleton import COCO, CROWDPOSE
 from kdkit_pose.synthetic import SyntheticPeople
 
@@ -182,6 +185,56 @@ def test_a_file_without_a_codec_needs_one(small_network, tmp_path):
     assert Predictor.from_file(tmp_path / "student.safetensors", codec=CODEC).codec == CODEC
     with pytest.raises(CheckpointError, match=r"none\.safetensors"):
         Predictor.from_file(tmp_path / "none.safetensors", codec=CODEC)
+
+
+@pytest.mark.parametrize("window", [(300, 0, 40, 10), (0, 230, 10, 20), (-1, 0, 10, 10)])
+def test_a_mask_of_another_picture_is_refused(window):
+    with pytest.raises(DataError, match="must lie within the picture, 320 x 240 pixels"):
+        encoded(EncodedMask(window, b""), 320, 240)
+    inside = EncodedMask((310, 230, 10, 10), b"")
+    assert encoded(inside, 320, 240) is inside
+
+
+def test_a_files_codec_is_not_overridden(small_network, tmp_path):
+    path = tmp_path / "student.safetensors"
+    models.save(small_network(), path, **CODEC.to_metadata())
+    centroid = DARK(input_size=CODEC.input_size, decoder="centroid")
+    assert Predictor.from_file(path, codec=centroid).codec == centroid
+    for other in (MSRA(input_size=CODEC.input_size), DARK(input_size=(64, 64)), DARK(CODEC.input_size, sigma=3.0)):
+        with pytest.raises(
+            ConfigurationError, match=r"student.safetensors was trained with another codec.*misread"
+        ):
+            Predictor.from_file(path, codec=other)
+
+
+def test_a_files_keypoints_are_not_overridden(small_network, tmp_path):
+    path = tmp_path / "student.safetensors"
+    models.save(small_network(), path, **CODEC.to_metadata(), **COCO.to_metadata())
+    assert Predictor.from_file(path, skeleton=COCO).skeleton == COCO
+    renamed = replace(COCO, name="cats", keypoints=("snout", *COCO.keypoints[1:]))
+    with pytest.raises(ConfigurationError, match="number 1 is 'nose' there and 'snout' here"):
+        Predictor.from_file(path, skeleton=renamed)
+
+
+@pytest.mark.parametrize("names", [COCO.keypoints, ("snout", *COCO.keypoints[1:])])
+def test_a_file_of_mmpose_says_codec_and_keypoints(small_network, tmp_path, names):
+    state = {
+        ("head." if key.startswith("final_layer.") else "backbone.") + key: value
+        for key, value in small_network().state_dict().items()
+    }
+    meta = {
+        "cfg": "codec = dict(type='MSRAHeatmap', input_size=(64, 96), sigma=2)",
+        "dataset_meta": {"keypoint_id2name": dict(enumerate(names))},
+    }
+    torch.save({"meta": meta, "state_dict": state}, tmp_path / "mmpose.pth")
+    if names == COCO.keypoints:
+        predictor = Predictor.from_file(tmp_path / "mmpose.pth")
+        assert (predictor.codec, predictor.skeleton) == (MSRA(input_size=(64, 96)), COCO)
+    else:
+        with pytest.raises(ConfigurationError, match="'snout' there and 'nose' here"):
+            Predictor.from_file(tmp_path / "mmpose.pth")
+        cats = replace(COCO, name="cats", keypoints=names)
+        assert Predictor.from_file(tmp_path / "mmpose.pth", skeleton=cats).skeleton == cats
 
 
 def test_masks_are_given_where_they_are_read_and_nowhere_else(small_network, picture):
