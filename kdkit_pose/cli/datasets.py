@@ -44,7 +44,7 @@ def training_data(
     )
 
 
-def validation(
+def validation_data(
     annotations: Path | None,
     images: Path,
     codec: Codec,
@@ -52,11 +52,11 @@ def validation(
     masks: bool,
     skeleton: Skeleton = COCO,
     predicted_masks: Path | None = None,
-) -> Evaluator | None:
-    """Return what evaluates with ground-truth boxes, or None without annotations."""
+) -> CocoKeypoints | None:
+    """Return the validation persons, in ground-truth boxes, or None without annotations."""
     if annotations is None:
         return None
-    data = CocoKeypoints(
+    return CocoKeypoints(
         annotations,
         images,
         codec=codec,
@@ -64,16 +64,23 @@ def validation(
         masks=masks,
         predicted_masks=predicted_masks if masks else None,
     )
-    return Evaluator(loader(data, 64), annotations, codec, skeleton=skeleton)
 
 
-def skeleton_of(annotations: Path, option: str | None = None, sigmas: str | None = None) -> Skeleton:
+def evaluator_of(data: CocoKeypoints) -> Evaluator:
+    """Return what evaluates on validation persons, decoding as their codec says."""
+    return Evaluator(loader(data, 64), data.coco_dict(), data.codec, skeleton=data.skeleton)
+
+
+def skeleton_of(
+    annotations: Path, option: str | None = None, sigmas: str | None = None, known: Skeleton | None = None
+) -> Skeleton:
     """Return the skeleton that ``--skeleton`` and ``--sigmas`` ask for.
 
     Args:
         annotations: what says it if the option does not.
         option: ``coco``, ``crowdpose``, or a JSON file with ``categories``.
         sigmas: numbers parted by commas, a file of them, or ``coco-like``.
+        known: a checkpoint's skeleton, taken where the annotations name the same keypoints and no sigmas.
 
     Raises:
         DataError: if a file cannot be read, or does not say it.
@@ -81,7 +88,7 @@ def skeleton_of(annotations: Path, option: str | None = None, sigmas: str | None
     """
     constants = parse_sigmas_option(sigmas)
     if option is None:
-        return read_skeleton(annotations, constants)
+        return read_skeleton(annotations, constants, known=known)
     known = {"coco": COCO, "crowdpose": CROWDPOSE}.get(option.lower())
     if known is not None:
         return Skeleton.from_category({"name": known.name, "keypoints": known.keypoints}, constants)

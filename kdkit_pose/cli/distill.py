@@ -12,8 +12,9 @@ from kdkit import ConfigurationError
 from kdkit_pose import recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.curriculum import build_curriculum
-from kdkit_pose.cli.datasets import skeleton_of, training_data, validation
-from kdkit_pose.cli.loading import describe_file
+from kdkit_pose.cli.datasets import evaluator_of, skeleton_of, training_data, validation_data
+from kdkit_pose.cli.loading import describe_file, skeleton_in
+from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.show import describe_data, show_result, show_unused_masks
 from kdkit_pose.cli.teachers import TeacherFile, load_teachers
@@ -105,7 +106,7 @@ def distill(
     console = Console(highlight=False, soft_wrap=True)
     unlabelled = keep_unlabelled or boxes is not None
     _require_sense(plateau, teacher_floor, val_annotations, boxes, alpha)
-    body = skeleton_of(train_annotations, skeleton, sigmas)
+    body = skeleton_of(train_annotations, skeleton, sigmas, known=skeleton_in(primary, senior))
     files = {
         "primary": TeacherFile(primary, primary_model),
         "senior": TeacherFile(senior, senior_model, senior_mask_fusion),
@@ -143,8 +144,10 @@ def distill(
     if teachers.disagreement:
         console.print(f"warning: {teachers.disagreement}", markup=False)
     taught = teachers.codec_for(codec, input_size, sigma)
+    console.print(f"heatmaps: {taught}", markup=False)
     for role in teachers.silent:
-        console.print(f"teacher {role}: its file names no codec, {taught} is assumed; see --codec", markup=False)
+        known = "taken as asked for" if codec is not None else "this one is assumed; see --codec"
+        console.print(f"teacher {role}: its file names no codec, {known}", markup=False)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     masks = any("mask" in teacher.reads for teacher in by_role.values())
     if not masks:
@@ -161,13 +164,22 @@ def distill(
         predicted_masks=predicted_masks,
     )
     console.print(describe_data(data, "training persons"), markup=False)
+    require_masks(data, "the senior teacher", "--predicted-masks")
+    held_out = validation_data(
+        *(val_annotations, val_images or images, taught),
+        masks=masks,
+        skeleton=body,
+        predicted_masks=val_predicted_masks,
+    )
+    evaluator = None if held_out is None else evaluator_of(held_out)
+    if held_out is not None:
+        console.print(describe_data(held_out, "validation persons"), markup=False)
+        require_masks(held_out, "the senior teacher", "--val-predicted-masks")
     # Last of all that may go wrong, since it takes longest.
-    held_out = val_annotations, val_images or images
-    watch = validation(*held_out, taught, masks=masks, skeleton=body, predicted_masks=val_predicted_masks)
-    if watch is not None:
+    if evaluator is not None:
         check_teachers(
             by_role,
-            watch,
+            evaluator,
             decoders=teachers.decoders,
             floor=teacher_floor,
             allow_weak=allow_weak_teachers,
@@ -181,7 +193,7 @@ def distill(
         data,
         out,
         settings,
-        evaluator=validation(*held_out, learned, masks=False, skeleton=body),
+        evaluator=None if evaluator is None else evaluator.decoded_by(learned.decoder),
         codec=learned,
         config={
             "recipe": recipe.value,
@@ -190,6 +202,9 @@ def distill(
             "images": str(images),
             "boxes": str(boxes) if boxes else None,
             "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
+            "val_annotations": str(val_annotations) if val_annotations else None,
+            "codec": learned.to_metadata(),
+            "augment": augment,
             "val_predicted_masks": describe_file(val_predicted_masks) if val_predicted_masks else None,
             "checkpoint": str(checkpoint) if checkpoint else None,
             "pretrained": pretrained,

@@ -76,14 +76,15 @@ def evaluate(
         --annotations person_keypoints_val2017.json --images val2017 \\
         --against runs/plain/student.safetensors
     """
-    evaluation = Evaluation(
-        *(annotations, images, skeleton_of(annotations, skeleton, sigmas), boxes, box_threshold),
-        *(predicted_masks, flip, batch_size, workers, skip_missing),
-    )
     # Whatever may be wrong with either file is said before the first is evaluated.
     first = load_network(checkpoint, model, mask_fusion, "--model")
     second = (
         None if against is None else load_network(against, against_model, against_mask_fusion, "--against-model")
+    )
+    body = skeleton_of(annotations, skeleton, sigmas, known=first.skeleton)
+    evaluation = Evaluation(
+        *(annotations, images, body, boxes, box_threshold),
+        *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
     networks = [loaded for loaded in (first, second) if loaded is not None]
     asked: dict[str, Any] = {"name": codec, "input_size": input_size, "sigma": sigma, "decoder": decoder}
@@ -98,7 +99,7 @@ def evaluate(
     console = Console()
     if not any("mask" in loaded.network.inputs for loaded in networks):
         show_unused_masks(console, predicted_masks=predicted_masks)
-    _show(console, runs, comparison)
+    _show(console, runs, comparison, named=codec is not None)
     if results is not None:
         write_results(runs[0].results, results)
     write_json(runs[0].metrics, json)
@@ -118,15 +119,19 @@ def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> Code
     return codec
 
 
-def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None) -> None:
-    """Print what was found: the data, the figures, how they came about, each keypoint's error, the difference."""
+def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None, *, named: bool) -> None:
+    """Print what was found: the data, the figures, how they came about, each keypoint's error, the difference.
+
+    ``named`` is whether --codec was given.
+    """
     letters = ("",) if comparison is None else ("A ", "B ")
     names = [f"{letter}{run.loaded.network.name}" for letter, run in zip(letters, runs, strict=True)]
     lines = [describe_data(runs[0].data)]
     for name, run in zip(names, runs, strict=True):
         lines += [f"{name}: {run.loaded.report}", f"  {run.protocol}"]
         if run.loaded.codec is None:
-            lines.append("  its file names no codec: this one is assumed, see --codec")
+            known = "as asked for" if named else "this one is assumed, see --codec"
+            lines.append(f"  its file names no codec: {known}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
     console.print(metrics_table({name: run.metrics for name, run in zip(names, runs, strict=True)}, "network"))

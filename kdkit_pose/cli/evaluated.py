@@ -9,6 +9,7 @@ import torch
 
 from kdkit import ConfigurationError, DataError
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, describe_file
+from kdkit_pose.cli.masks_needed import masks_of_ones, require_masks
 from kdkit_pose.cli.show import Tracked
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
@@ -37,8 +38,15 @@ class Evaluated:
         """How the figures came about, in a line."""
         boxes, flip = self.metrics["boxes"], "on" if self.flip else "off"
         masks = "" if self.data.masks_predicted is None else f", {self.data.masks_predicted}"
+        masks += masks_of_ones(self.data)
         missing = f", without {self.missing} pictures that cannot be read" if self.missing else ""
-        return f"{boxes} boxes, flip test {flip}, {self.codec}{masks}{missing}"
+        return f"{boxes} boxes, flip test {flip}, {self.codec}{self.forced}{masks}{missing}"
+
+    @property
+    def forced(self) -> str:
+        """What the file says of the codec, where the options had their way against it."""
+        known = self.loaded.codec
+        return "" if known is None or known.same_convention(self.codec) else f" (forced: its file says {known})"
 
     def details(self) -> dict[str, Any]:
         """All of it in JSON's types, without the results themselves."""
@@ -53,8 +61,10 @@ class Evaluated:
             "missing pictures": self.missing,
             "flip": self.flip,
             "codec": self.codec.to_metadata(),
+            "forced": bool(self.forced),
             "skeleton": self.data.skeleton.name,
             "predicted masks": None if masks is None else masks.to_json(),
+            "masks of ones": self.data.own_masks.count(False) if self.data.has_masks else None,
         }
 
 
@@ -97,6 +107,7 @@ class Evaluation:
             masks=reads_mask,
             predicted_masks=self.predicted_masks if reads_mask else None,
         )
+        require_masks(data, f"'{loaded.report.path}'", "--predicted-masks")
         truth, missing = self._truth(data)
         source: Boxes = "ground truth" if self.boxes is None else "detector"
         batches = Tracked(loader(data, self.batch_size, workers=self.workers), "evaluating")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdkit import ConfigurationError
-from kdkit_pose import codecs
+from kdkit_pose import codecs, models
 from kdkit_pose.codecs import Codec
 from kdkit_pose.models import LoadReport, PoseNetwork
 from kdkit_pose.models.checkpoint_keypoints import check_keypoints
@@ -37,6 +37,19 @@ def describe_file(path: Path) -> dict[str, str]:
     """Return a file's path and the SHA-256 of its content, by which a run knows it again."""
     with path.open("rb") as file:
         return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def skeleton_in(*paths: Path | None) -> Skeleton | None:
+    """Return the skeleton that the first of these checkpoints names that names one; None if none does.
+
+    Raises:
+        CheckpointError: if one of them cannot be read.
+    """
+    for path in paths:
+        metadata = {} if path is None else models.recognise(path).metadata
+        if "skeleton" in metadata:
+            return Skeleton.from_metadata(metadata)
+    return None
 
 
 def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -> LoadedNetwork:

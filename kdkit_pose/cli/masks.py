@@ -109,6 +109,8 @@ def train_masks(
         },
     )
     console.print(f"{scores}\nwritten: {out / 'student.safetensors'}")
+    if scores.iou <= scores.box:
+        console.print("warning: the box itself is the better mask; train longer, or on more persons")
 
 
 def predict_masks(

@@ -99,7 +99,9 @@ ValPredictedMasks = Annotated[
 Pretrained = Annotated[
     str | None,
     typer.Option(
-        "--pretrained", help="Start the trunk from ImageNet: a classifier's file, or hub to let timm fetch it."
+        "--pretrained",
+        help="Start the trunk, not the head, from a file: an ImageNet classifier's or another pose network's; or "
+        "hub to let timm fetch a classifier's.",
     ),
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this JSON file.")]

@@ -112,6 +112,8 @@ def predict(
         f"{scheme} ({codec_said}); skeleton {keypoints.name} ({skeleton_said})",
         *batch.report.lines(),
     ]
+    if leftovers := folder.leftovers():
+        notes.append(f"{leftovers} drawings of an earlier prediction are still in the folder")
     folder.finish("Predictions", batch.report.summary(), notes)
     _say(Console(), [batch.report.summary(), *(f"  {note}" for note in notes), f"written: {out}"])
     if batch.report.unreadable:

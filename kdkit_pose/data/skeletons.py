@@ -15,6 +15,7 @@ def read_skeleton(
     annotations: str | Path | Mapping[str, Any],
     sigmas: Sigmas | None = None,
     flip_pairs: Iterable[Sequence[str]] | None = None,
+    known: Skeleton | None = None,
 ) -> Skeleton:
     """The skeleton of a COCO-format file or its content, from the ``categories`` that list keypoints.
 
@@ -27,6 +28,8 @@ def read_skeleton(
         sigmas: See :meth:`Skeleton.from_category`; needed where the keypoints are neither COCO's nor CrowdPose's
             and the category has no ``sigmas``.
         flip_pairs: See there; needed where names do not tell left from right.
+        known: Taken where the file lists just its keypoints, and neither it nor the arguments say their sigmas:
+            a checkpoint's, say.
 
     Raises:
         DataError: The file cannot be read or is none of COCO's format, its categories have different keypoints,
@@ -58,6 +61,9 @@ def read_skeleton(
             f"{source}: the categories {found[0].get('name')!r} and {different.get('name')!r} have different "
             "keypoints; keep one kind of body in the file, or read its category by Skeleton.from_category"
         )
+    says_more = sigmas is not None or flip_pairs is not None or "sigmas" in found[0]
+    if known is not None and not says_more and tuple(found[0]["keypoints"]) == known.keypoints:
+        return known
     return Skeleton.from_category(found[0], sigmas, flip_pairs)
 
 

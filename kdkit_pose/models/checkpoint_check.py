@@ -58,7 +58,8 @@ def misfit(
         return CheckpointError(
             f"{path}: this file predicts {identity.num_keypoints} keypoints, the network built"
             f" {network.num_keypoints}: use models.create({network.name!r},"
-            f" num_keypoints={identity.num_keypoints}), or load it with trunk_only=True and train a new head"
+            f" num_keypoints={identity.num_keypoints}), or load it with trunk_only=True (--pretrained on the"
+            " command line) and train a new head"
         )
     return CheckpointError(f"{path} does not fit {network.name}: {_shorten([text for _, text in problems])}")
 
@@ -74,7 +75,8 @@ def headless(path: Path, identity: Identity) -> CheckpointError:
     create = f"models.create({identity.name!r})" if identity.name else "a network of the same trunk"
     return CheckpointError(
         f"{path} holds {with_article(identity.title)} without a heatmap head, as for ImageNet; to start training"
-        f" from it, load it with models.load_checkpoint({create}, path, trunk_only=True)"
+        f" from it, give it to the commands as --pretrained, or load it with models.load_checkpoint({create},"
+        " path, trunk_only=True)"
     )
 
 
@@ -89,7 +91,7 @@ def with_article(title: str) -> str:
 
 
 def _other_network(network: PoseNetwork, path: Path, identity: Identity) -> CheckpointError:
-    remedy = f"use models.create({identity.name!r}, ...)" if identity.name else "give another file"
+    remedy = f"use models.create({identity.name!r}, ...), or --model" if identity.name else "give another file"
     if identity.unusable is not None:
         remedy = identity.unusable
     return CheckpointError(

@@ -75,6 +75,7 @@ class PredictionFolder:
         self._results: list[dict[str, Any]] = []
         self._shown: list[ShownPicture] = []
         self._count = 0
+        self._written: set[Path] = set()
         self._refuse_sources(files)
 
     def add(
@@ -95,16 +96,25 @@ class PredictionFolder:
             enlarged=drawing.enlarged,
         )
         links = [("overlay", f"overlays/{place}")]
-        _write(self.path / "overlays" / place, to_jpeg(overlay, _QUALITY))
+        self._draw(self.path / "overlays" / place, overlay)
         if drawing.heatmaps and len(poses):
             sheet = draw_heatmaps(picture, poses, self._codec)
-            _write(self.path / "heatmaps" / place, to_jpeg(sheet, _QUALITY))
+            self._draw(self.path / "heatmaps" / place, sheet)
             links.append(("heatmaps", f"heatmaps/{place}"))
         self._results.extend(dict(result) for result in results)
         self._count += 1
         if self._count <= MOST_SHOWN:
             summary = _summary(poses, drawing.threshold)
             self._shown.append(ShownPicture(file.name, summary, thumbnail(overlay), links))
+
+    def leftovers(self) -> int:
+        """How many drawings are there that this prediction did not make: an earlier one's."""
+        drawn = (path for kind in ("overlays", "heatmaps") for path in (self.path / kind).rglob("*"))
+        return sum(path.is_file() and path not in self._written for path in drawn)
+
+    def _draw(self, path: Path, picture: Picture) -> None:
+        _write(path, to_jpeg(picture, _QUALITY))
+        self._written.add(path)
 
     def finish(self, title: str, lead: str, notes: Sequence[str]) -> None:
         """Write the results and the page."""

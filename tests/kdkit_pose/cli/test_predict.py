@@ -346,3 +346,11 @@ def test_ten_real_pictures(base, out, run):
     assert len([name for name in written(out) if name.startswith("overlays/")]) == 10
     # An untrained network finds what it finds, but the file is one that can be scored.
     assert coco_metrics(annotations, results(out), boxes="ground truth")["AP"] is not None
+
+
+def test_drawings_of_an_earlier_prediction_are_told(run, photos, small_network, tmp_path, out):
+    models.save(small_network(), tmp_path / "bare.safetensors")
+    command = ["predict", "--checkpoint", tmp_path / "bare.safetensors", "--input-size", "64x64", "--out", out]
+    assert "an earlier prediction" not in run(*command, "--heatmaps", photos / "2.png")
+    assert "an earlier prediction" not in run(*command, "--heatmaps", photos / "2.png")
+    assert "1 drawings of an earlier prediction are still in the folder" in run(*command, photos / "2.png")
