@@ -121,10 +121,7 @@ def fit(
         BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run.
     """
-    if settings.batch_size > len(train):
-        raise ConfigurationError(
-            f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
-        )
+    check_batch_size(settings, train)
     if codec is not None and not codec.same_convention(train.codec):
         raise ConfigurationError(
             f"the student's file would say {codec!r}, but it learns {train.codec!r}: "
@@ -175,6 +172,18 @@ def _held_out(evaluator: Evaluator | None) -> dict[str, str]:
     # Any callable will do for the trainer; one of another kind may not say.
     fingerprint = getattr(evaluator, "fingerprint", None)
     return {} if fingerprint is None else {"validation": fingerprint()}
+
+
+def check_batch_size(settings: FitSettings, train: CocoKeypoints) -> None:
+    """Require at least one whole batch.
+
+    Raises:
+        ConfigurationError: if there are fewer persons than a batch holds.
+    """
+    if settings.batch_size > len(train):
+        raise ConfigurationError(
+            f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
+        )
 
 
 def _check_every_heatmap_learns(network: PoseNetwork, curriculum: Curriculum) -> None:

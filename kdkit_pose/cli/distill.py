@@ -18,7 +18,7 @@ from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.show import describe_data, show_result, show_unused_masks
 from kdkit_pose.cli.teachers import TeacherFile, load_teachers
-from kdkit_pose.fit import FitSettings, fit
+from kdkit_pose.fit import FitSettings, check_batch_size, fit
 from kdkit_pose.models import names
 from kdkit_pose.teacher_check import check_teachers
 
@@ -175,7 +175,8 @@ def distill(
     if held_out is not None:
         console.print(describe_data(held_out, "validation persons"), markup=False)
         require_masks(held_out, "the senior teacher", "--val-predicted-masks")
-    # Last of all that may go wrong, since it takes longest.
+    check_batch_size(settings, data)
+    # Late, since it takes long.
     if evaluator is not None:
         check_teachers(
             by_role,
