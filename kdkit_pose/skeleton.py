@@ -170,7 +170,10 @@ class Skeleton:
                 f"{self.num_keypoints - 1}"
             )
         if unique and len(set(indices)) != len(indices):
-            raise ConfigurationError(f"skeleton {self.name!r}: {field} names a keypoint twice")
+            twice = next(index for index in indices if indices.count(index) > 1)
+            raise ConfigurationError(
+                f"skeleton {self.name!r}: {field} names a keypoint twice, {self.keypoints[twice]!r}; once will do"
+            )
 
 
 # fmt: off

@@ -146,7 +146,11 @@ def distill(
     taught = teachers.codec_for(codec, input_size, sigma)
     console.print(f"heatmaps: {taught}", markup=False)
     for role in teachers.silent:
-        known = "taken as asked for" if codec is not None else "this one is assumed; see --codec"
+        known = (
+            "taken as asked for"
+            if codec is not None
+            else "this one is assumed; see --codec (the official HRNet files' is msra)"
+        )
         console.print(f"teacher {role}: its file names no codec, {known}", markup=False)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     masks = any("mask" in teacher.reads for teacher in by_role.values())

@@ -130,7 +130,9 @@ def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None
     for name, run in zip(names, runs, strict=True):
         lines += [f"{name}: {run.loaded.report}", f"  {run.protocol}"]
         if run.loaded.codec is None:
-            known = "as asked for" if named else "this one is assumed, see --codec"
+            known = (
+                "as asked for" if named else "this one is assumed, see --codec (the official HRNet files' is msra)"
+            )
             lines.append(f"  its file names no codec: {known}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

@@ -22,7 +22,7 @@ def train_masks(
     train_annotations: options.TrainAnnotations,
     images: options.Images,
     val_annotations: Annotated[
-        Path, typer.Option(help="COCO keypoint annotations to measure it on: other persons.")
+        Path, typer.Option(help="COCO-format keypoint annotations to measure it on: other persons.")
     ],
     out: options.Out,
     val_images: options.ValImages = None,
@@ -115,7 +115,7 @@ def train_masks(
 
 def predict_masks(
     checkpoint: Annotated[Path, typer.Option(help="The predictor's file, by train-masks.")],
-    annotations: Annotated[Path, typer.Option(help="COCO keypoint annotations.")],
+    annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations.")],
     images: options.Images,
     out: Annotated[Path, typer.Option(help="The file of masks to write, JSON.")],
     boxes: Annotated[
@@ -137,7 +137,8 @@ def predict_masks(
     \b
     Example:
       kdkit-pose predict-masks --checkpoint runs/masks/student.safetensors \\
-        --annotations crowdpose_test.json --images images --out crowdpose_test_masks.json
+        --annotations crowdpose_test.json --images images \\
+        --out crowdpose_test_masks.json
     """
     if out.exists() and out.resolve() in {path.resolve() for path in (annotations, boxes, checkpoint) if path}:
         raise ConfigurationError(f"--out {out} would replace what is read: name another file")

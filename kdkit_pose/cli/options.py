@@ -34,10 +34,10 @@ class Export(StrEnum):
     last = "last"
 
 
-TrainAnnotations = Annotated[Path, typer.Option(help="COCO keypoint annotations to train on.")]
+TrainAnnotations = Annotated[Path, typer.Option(help="COCO-format keypoint annotations to train on.")]
 Images = Annotated[Path, typer.Option(help="Folder of the pictures.")]
 ValAnnotations = Annotated[
-    Path | None, typer.Option(help="COCO keypoint annotations to evaluate on, with ground-truth boxes.")
+    Path | None, typer.Option(help="COCO-format keypoint annotations to evaluate on, with ground-truth boxes.")
 ]
 ValImages = Annotated[Path | None, typer.Option(help="Folder of the validation pictures, where it is another.")]
 Out = Annotated[Path, typer.Option(help="The run's folder; a run that is there already is gone on with.")]

@@ -14,7 +14,7 @@ from kdkit_pose.evaluation import coco_metrics, compare
 
 
 def score(
-    annotations: Annotated[Path, typer.Option(help="COCO keypoint annotations: the ground truth.")],
+    annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations: the ground truth.")],
     results: Annotated[Path, typer.Option(help="A COCO keypoint results file.")],
     against: Annotated[
         Path | None, typer.Option(help="Another results file, to be compared on the same pictures.")
