@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdkit.errors import ConfigurationError
 from kdkit_pose.models.heatmap_layer import heatmap_layer
 from kdkit_pose.models.hourglass_blocks import Hourglass, ResidualBlock, residual_blocks
 from kdkit_pose.models.hourglass_config import HourglassConfig
 from kdkit_pose.models.mask_fusion import create_fusion
-from kdkit_pose.models.network import STRIDE, PoseNetwork
+from kdkit_pose.models.network import STRIDE, PoseNetwork, check_arguments
 
 
 class StackedHourglass(PoseNetwork):
@@ -47,12 +46,7 @@ class StackedHourglass(PoseNetwork):
         features: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        if num_keypoints < 1:
-            raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
-        known = [f"stack{index + 1}" for index in range(config.stacks)]
-        for feature in features:
-            if feature not in known:
-                raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(known)}")
+        check_arguments(num_keypoints, features, [f"stack{index + 1}" for index in range(config.stacks)])
         self.name = name
         self.config = config
         self.num_keypoints = num_keypoints

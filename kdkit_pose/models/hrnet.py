@@ -7,10 +7,9 @@ from typing import Any
 from timm.models.hrnet import HighResolutionNet
 from torch import Tensor, nn
 
-from kdkit.errors import ConfigurationError
 from kdkit_pose.models.hrnet_config import HRNetConfig
 from kdkit_pose.models.mask_fusion import create_fusion
-from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.models.network import PoseNetwork, check_arguments
 
 FEATURES = ("stage2", "stage3", "stage4")
 
@@ -41,11 +40,7 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
         mask_fusion: str = "none",
         features: Sequence[str] = (),
     ) -> None:
-        for feature in features:
-            if feature not in FEATURES:
-                raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(FEATURES)}")
-        if num_keypoints < 1:
-            raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
+        check_arguments(num_keypoints, features, FEATURES)
         fusion = create_fusion(mask_fusion, config.stem_channels)
         super().__init__(config.for_timm(), head="")
         self.name = name

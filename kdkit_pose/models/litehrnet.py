@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from kdkit.errors import ConfigurationError
 from kdkit_pose.models.heatmap_layer import heatmap_layer
 from kdkit_pose.models.litehrnet_config import BLOCKS, CHANNELS, STEM_CHANNELS, LiteHRNetConfig
 from kdkit_pose.models.litehrnet_modules import ExchangeModule, IterativeHead, Stem, Transition
 from kdkit_pose.models.mask_fusion import create_fusion
-from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.models.network import PoseNetwork, check_arguments
 
 FEATURES = ("stage0", "stage1", "stage2", "head_layer")
 
@@ -42,11 +41,7 @@ class LiteHRNet(PoseNetwork):
         mask_fusion: str = "none",
         features: Sequence[str] = (),
     ) -> None:
-        for feature in features:
-            if feature not in FEATURES:
-                raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(FEATURES)}")
-        if num_keypoints < 1:
-            raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
+        check_arguments(num_keypoints, features, FEATURES)
         fusion = create_fusion(mask_fusion, STEM_CHANNELS)
         super().__init__()
         self.name = name

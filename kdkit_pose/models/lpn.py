@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdkit.errors import ConfigurationError
 from kdkit_pose.models.heatmap_layer import heatmap_layer
 from kdkit_pose.models.lpn_blocks import LightweightBottleneck
 from kdkit_pose.models.lpn_config import DECONVOLUTION_CHANNELS, STAGES, STEM_CHANNELS, LPNConfig
 from kdkit_pose.models.mask_fusion import create_fusion
-from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.models.network import PoseNetwork, check_arguments
 
 FEATURES = ("layer1", "layer2", "layer3", "layer4", "deconv_layers")
 
@@ -46,11 +45,7 @@ class PoseLPN(PoseNetwork):
         mask_fusion: str = "none",
         features: Sequence[str] = (),
     ) -> None:
-        for feature in features:
-            if feature not in FEATURES:
-                raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(FEATURES)}")
-        if num_keypoints < 1:
-            raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
+        check_arguments(num_keypoints, features, FEATURES)
         fusion = create_fusion(mask_fusion, STEM_CHANNELS)
         super().__init__()
         self.name = name

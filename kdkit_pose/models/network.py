@@ -1,15 +1,28 @@
 """What every network of `create` has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from kdkit.errors import BatchError
+from kdkit.errors import BatchError, ConfigurationError
 from kdkit_pose.models.mask_fusion import MaskFusion, check_mask
 
 STRIDE = 4
 """Of the heatmaps, in pixels of the input."""
+
+
+def check_arguments(num_keypoints: int, features: Iterable[str], known: Sequence[str]) -> None:
+    """Require what every network of `create` requires of its arguments.
+
+    Raises:
+        ConfigurationError: A feature that is not among the `known` ones, or fewer than one keypoint.
+    """
+    for feature in features:
+        if feature not in known:
+            raise ConfigurationError(f"no feature is called {feature!r}; choose from {', '.join(known)}")
+    if num_keypoints < 1:
+        raise ConfigurationError(f"num_keypoints is {num_keypoints}; a network predicts at least 1 keypoint")
 
 
 class PoseNetwork(nn.Module):

@@ -55,11 +55,11 @@ def draw_skeleton(
     for rgba, line in ((edges, 1.7 * width), (inner, width)):
         lines = LineCollection(segments, colors=rgba, linewidths=line, capstyle="round", zorder=zorder)
         axes.add_collection(lines, autolim=False)
-    _draw_points(axes, skeleton, points, drawn & ~hollow, strength, width, colours, zorder + 0.1)
-    _draw_rings(axes, skeleton, points, drawn & hollow, strength, width, colours, zorder + 0.1)
+    for kind, chosen in ((False, drawn & ~hollow), (True, drawn & hollow)):
+        _draw_marks(axes, skeleton, points, chosen, strength, width, colours, zorder + 0.1, hollow=kind)
 
 
-def _draw_points(
+def _draw_marks(
     axes: Axes,
     skeleton: Skeleton,
     points: NDArray[np.float64],
@@ -68,32 +68,21 @@ def _draw_points(
     width: float,
     colours: tuple[str, str, str],
     zorder: float,
+    *,
+    hollow: bool,
 ) -> None:
+    """Draw the chosen keypoints, as dots or as rings."""
     indices = [int(index) for index in np.flatnonzero(chosen)]
-    faces = [to_rgba(_colour(skeleton, (index,), colours), strength[index]) for index in indices]
-    edges = [to_rgba("black", 0.8 * strength[index]) for index in indices]
-    x, y = points[indices].T
-    axes.scatter(x, y, s=5 * width**2, facecolors=faces, edgecolors=edges, linewidths=0.4 * width, zorder=zorder)
-
-
-def _draw_rings(
-    axes: Axes,
-    skeleton: Skeleton,
-    points: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    strength: NDArray[np.float64],
-    width: float,
-    colours: tuple[str, str, str],
-    zorder: float,
-) -> None:
-    indices = [int(index) for index in np.flatnonzero(chosen)]
-    rims = [to_rgba(_colour(skeleton, (index,), colours), strength[index]) for index in indices]
+    own = [to_rgba(_colour(skeleton, (index,), colours), strength[index]) for index in indices]
     dark = [to_rgba("black", 0.8 * strength[index]) for index in indices]
     x, y = points[indices].T
+    if not hollow:
+        axes.scatter(x, y, s=5 * width**2, facecolors=own, edgecolors=dark, linewidths=0.4 * width, zorder=zorder)
+        return
     size = 6 * width**2
     # Dark inside, for limbs end there.
     axes.scatter(x, y, s=size, facecolors=dark, edgecolors=dark, linewidths=1.3 * width, zorder=zorder)
-    axes.scatter(x, y, s=size, facecolors="none", edgecolors=rims, linewidths=0.7 * width, zorder=zorder)
+    axes.scatter(x, y, s=size, facecolors="none", edgecolors=own, linewidths=0.7 * width, zorder=zorder)
 
 
 def _colour(skeleton: Skeleton, indices: Sequence[int], colours: tuple[str, str, str]) -> str:

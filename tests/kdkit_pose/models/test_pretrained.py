@@ -188,8 +188,13 @@ def test_a_file_named_for_the_other_padding_is_refused(
     ],
 )
 def test_a_name_that_says_nothing_else_is_taken(backbone: str, file: str, tmp_path: Path) -> None:
-    torch.save(timm.create_model(backbone).state_dict(), tmp_path / file)
-    models.load_pretrained(models.create(f"simplebaseline_{backbone}"), tmp_path / file)
+    classifier = timm.create_model(backbone)
+    torch.save(classifier.state_dict(), tmp_path / file)
+    model = models.create(f"simplebaseline_{backbone}")
+    report = models.load_pretrained(model, tmp_path / file)
+    assert report.loaded == len(model.backbone.state_dict())
+    stem, expected = next(model.backbone.parameters()), next(classifier.parameters())
+    assert torch.equal(stem, expected)
 
 
 def test_a_header_says_more_than_the_files_name(tmp_path: Path) -> None:
