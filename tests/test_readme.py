@@ -5,9 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from kdkit_pose.cli.app import app
+from kdkit_pose_cli.app import COMMANDS, load_command
 
 from .code_blocks import NEEDS_FILES, code_blocks, missing_imports, run_blocks
 
@@ -47,7 +46,7 @@ def test_code_runs_as_it_stands(block, tmp_path):
 @pytest.mark.parametrize("line", commands())
 def test_command_line_is_accepted(line):
     _, name, *arguments = shlex.split(line)
-    command = get_command(app).commands[name]
+    command = load_command(name)
     # Parses, converts and requires as a real call does, but runs nothing.
     context = command.make_context(name, arguments)
     given = {part for part in arguments if part.startswith("--")}
@@ -58,7 +57,7 @@ def test_command_line_is_accepted(line):
 
 def test_every_command_named_in_the_text_exists():
     named = set(re.findall(r"kdkit-pose ([a-z]+)", README))
-    assert named <= get_command(app).commands.keys()
+    assert named <= COMMANDS.keys()
 
 
 def test_every_make_target_named_in_the_text_exists():

@@ -1,5 +1,5 @@
-"""The command line: ``kdkit-pose``."""
+"""The commands of ``kdkit-pose``, and the program itself as a function."""
 
-from kdkit_pose.cli.app import main
+from kdkit_pose_cli import main
 
 __all__ = ["main"]

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from timm.models.hrnet import HighResolutionNet
 from torch import Tensor, nn
 
 from kdkit_pose.models.hrnet_config import HRNetConfig
@@ -14,7 +13,7 @@ from kdkit_pose.models.network import PoseNetwork, check_arguments
 FEATURES = ("stage2", "stage3", "stage4")
 
 
-class PoseHRNet(PoseNetwork, HighResolutionNet):
+class PoseHRNet(PoseNetwork):
     """HRNet with a 1x1 convolution to heatmaps on its highest-resolution branch.
 
     Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019. The names
@@ -32,6 +31,20 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
         ConfigurationError: An unknown fusion or feature, or fewer than one keypoint.
     """
 
+    conv1: nn.Conv2d
+    bn1: nn.Module
+    act1: nn.Module
+    conv2: nn.Conv2d
+    bn2: nn.Module
+    act2: nn.Module
+    layer1: nn.Sequential
+    transition1: nn.ModuleList
+    stage2: nn.Sequential
+    transition2: nn.ModuleList
+    stage3: nn.Sequential
+    transition3: nn.ModuleList
+    stage4: nn.Sequential
+
     def __init__(
         self,
         name: str,
@@ -42,14 +55,14 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
     ) -> None:
         check_arguments(num_keypoints, features, FEATURES)
         fusion = create_fusion(mask_fusion, config.stem_channels)
-        super().__init__(config.for_timm(), head="")
+        super().__init__()
         self.name = name
         self.config = config
         self.num_keypoints = num_keypoints
         self.features = tuple(features)
         self.intermediate_heatmaps = {}
-        if config.stem_channels != 64:
-            self._resize_stem(config)
+        for part, module in _trunk(config).named_children():
+            self.add_module(part, module)
         self.final_layer = nn.Conv2d(config.width, num_keypoints, kernel_size=1)
         self._drop_unread_outputs()
         self._initialise()
@@ -64,15 +77,6 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
     def leaves_unread(self, key: str) -> bool:
         """Whether the key is of stage 4's outputs at lower resolutions, which a classifier's file has."""
         return re.match(rf"stage4\.{self.config.modules[-1] - 1}\.fuse_layers\.[123]\.", key) is not None
-
-    def _resize_stem(self, config: HRNetConfig) -> None:
-        """Rebuild what timm fixes at 64 channels: the second stem convolution and the input of stage 1."""
-        channels = config.stem_channels
-        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        block = type(self.layer1[0])
-        make_layer: Any = self._make_layer  # untyped in timm
-        self.layer1 = make_layer(block, channels, config.first_stage_channels, config.first_stage_blocks)
 
     def _drop_unread_outputs(self) -> None:
         """Keep only stage 4's highest-resolution output, as the official pose network does.
@@ -142,6 +146,25 @@ class PoseHRNet(PoseNetwork, HighResolutionNet):
             branches = getattr(self, stage)(_add_branch(transition, branches))
             highest[stage] = branches[0]
         return highest
+
+
+def _trunk(config: HRNetConfig) -> nn.Module:
+    """Return timm's HRNet without a head."""
+    # Here and not above, as in all of kdkit_pose.models: with timm comes torchvision, and the two take longer to
+    # import than all else together.
+    from timm.models.hrnet import HighResolutionNet
+
+    trunk: nn.Module = HighResolutionNet(config.for_timm(), head="")
+    channels = config.stem_channels
+    if channels != 64:
+        # What timm fixes at 64 channels: the second stem convolution and the input of stage 1.
+        untyped: Any = trunk
+        trunk.conv2 = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
+        trunk.bn2 = nn.BatchNorm2d(channels)
+        block = type(untyped.layer1[0])
+        layers = config.first_stage_channels, config.first_stage_blocks
+        trunk.layer1 = untyped._make_layer(block, channels, *layers)
+    return trunk
 
 
 def _add_branch(transition: nn.ModuleList, branches: list[Tensor]) -> list[Tensor]:

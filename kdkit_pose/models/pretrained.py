@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import timm
 from torch import nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
@@ -81,6 +80,8 @@ def _classifier(network: SimpleBaseline | PoseHRNet) -> str | None:
 
 def _fetch(network: SimpleBaseline | PoseHRNet) -> CheckpointFile:
     """Let timm download a classifier's weights, or find them where it keeps them."""
+    import timm
+
     name = _classifier(network)
     config = timm.get_pretrained_cfg(name) if name is not None else None
     if name is None or config is None or not config.has_weights:
@@ -115,6 +116,8 @@ def _by_own_names(network: SimpleBaseline, weights: Weights) -> Weights:
 
 def _other_pictures(name: str) -> str:
     """Return a remark if the classifier read pictures normalised in another way than the data here are."""
+    import timm
+
     config = timm.get_pretrained_cfg(name)
     if config is None or (config.mean, config.std) == (tuple(IMAGENET_MEAN), tuple(IMAGENET_STD)):
         return ""

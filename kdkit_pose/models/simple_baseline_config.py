@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import timm
-
 from kdkit.errors import ConfigurationError
 
 PREFIX = "simplebaseline_"
@@ -51,6 +49,8 @@ def config_for(name: str) -> SimpleBaselineConfig | None:
         return CONFIGS[name]
     if not name.startswith(PREFIX):
         return None
+    import timm
+
     backbone = name.removeprefix(PREFIX)
     if not timm.is_model(backbone):
         near = get_close_matches(backbone, timm.list_models(), n=4)

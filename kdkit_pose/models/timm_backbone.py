@@ -4,15 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import timm
 import torch
-from timm.layers.std_conv import ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame
 from torch import Tensor, nn
 
 from kdkit.errors import ConfigurationError
 
-# Their kernels are standardised over all input channels, so that an added one, even of zeros, changes the others.
-_STANDARDISED = (ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame)
 _PROBE = (2, 3, 64, 64)  # two samples, so that BatchNorm has more than one value
 
 
@@ -68,6 +64,8 @@ def inspect_backbone(name: str, output_stride: int | None) -> BackboneInfo:
 
 def build_backbone(name: str, output_stride: int | None, indices: tuple[int, ...]) -> nn.Module:
     """Return timm's model without its classifier; it returns a list of features [B,C,H/s,W/s]."""
+    import timm
+
     options: dict[str, Any] = {} if output_stride is None else {"output_stride": output_stride}
     backbone: nn.Module = timm.create_model(name, features_only=True, out_indices=indices, **options)
     return backbone
@@ -79,12 +77,17 @@ def image_convolutions(backbone: nn.Module, name: str) -> list[nn.Conv2d]:
     Raises:
         ConfigurationError: They cannot be given more inputs without a change in what they return.
     """
+    from timm.layers.std_conv import ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame
+
+    # Their kernels are standardised over all input channels, so that an added one, even of zeros, changes the
+    # others.
+    standardised = (ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame)
     found = [
         module
         for module in backbone.modules()
         if isinstance(module, nn.Conv2d) and module.in_channels == _PROBE[1] and module.groups == 1
     ]
-    if not found or any(isinstance(module, _STANDARDISED) for module in found):
+    if not found or any(isinstance(module, standardised) for module in found):
         raise ConfigurationError(
             f"timm's model {name!r} begins with no ordinary convolution of the image, so mask fusion 'concat'"
             f" cannot add a channel to it: take 'multiply'"
@@ -102,6 +105,8 @@ def classifier_entries(name: str, backbone: nn.Module) -> dict[str, str | None]:
         name: timm's name of the model.
         backbone: What `build_backbone` made of it.
     """
+    import timm
+
     with torch.device("meta"):
         classifier = timm.create_model(name)
     entries: dict[str, str | None] = dict.fromkeys(classifier.state_dict())

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import timm
-
 from kdkit.errors import CheckpointError
 
 PREFIX = "tf_"
@@ -25,6 +23,8 @@ def check_variant(path: Path, said: str, backbone: str, remedy: str) -> None:
     Raises:
         CheckpointError: The name says the other variant.
     """
+    import timm
+
     built = backbone.partition(".")[0]
     plain = built.removeprefix(PREFIX)
     other = plain if built != plain else PREFIX + built

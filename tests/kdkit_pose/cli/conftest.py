@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kdkit_pose.cli import main
-from kdkit_pose.cli.app import app
+from kdkit_pose_cli.app import app
 
 
 def invoke(*arguments: object) -> str:

@@ -1,3 +1,4 @@
+import inspect
 import os
 import re
 import subprocess
@@ -8,9 +9,7 @@ from typer.testing import CliRunner
 
 from kdkit import ConfigurationError
 from kdkit_pose.cli import main
-from kdkit_pose.cli.app import app
-
-COMMANDS = ("demo", "synthesize", "train", "distill", "evaluate", "score")
+from kdkit_pose_cli.app import COMMANDS, app, load_command
 
 
 @pytest.fixture
@@ -26,11 +25,43 @@ def help_of(monkeypatch):
     return show
 
 
-def test_help_names_every_command(help_of):
+def run_python(*arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_help_names_every_command_in_order(help_of):
     text = help_of()
-    for command in COMMANDS:
-        assert re.search(rf"^\s+{command}\s+\w+", text, re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  +(\w+)", text.partition("Commands:")[2], re.MULTILINE)
+    assert listed == [(command, summary.split()[0]) for command, (_, summary) in COMMANDS.items()]
     assert "--debug" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_listed_with_the_first_line_of_its_docstring(command):
+    _, summary = COMMANDS[command]
+    loaded = load_command(command)
+    assert loaded.name == command
+    assert inspect.getdoc(loaded.callback).splitlines()[0] == summary
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [([], 0), (["--help"], 0), (["--debug"], 0), (["nonsense"], 2), (["--wings"], 2)]
+)
+def test_the_program_helps_without_importing_what_commands_need(arguments, code):
+    program = """
+import sys
+from kdkit_pose_cli import main
+try:
+    main()
+except SystemExit as ended:
+    slow = {"torch", "numpy", "kdkit", "kdkit_pose"} & sys.modules.keys()
+    sys.exit(f"imported: {slow}" if slow else ended.code)
+"""
+    ended = run_python("-c", program, *arguments)
+    assert ended.returncode == code, ended.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -92,15 +123,12 @@ def test_debug_anywhere_raises_the_error_itself(monkeypatch, fail, tmp_path, pla
 
 
 def test_a_traceback_is_seen_only_with_debug(tmp_path):
-    program = [sys.executable, "-c", "from kdkit_pose.cli import main; main()"]
+    program = ["-c", "from kdkit_pose.cli import main; main()"]
     arguments = ["score", "--annotations", str(tmp_path / "none.json"), "--results", "r.json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    plain = subprocess.run([*program, *arguments], capture_output=True, text=True, env=environment, check=False)
+    plain = run_python(*program, *arguments)
     assert (plain.returncode, plain.stdout) == (2, "")
     assert plain.stderr.count("\n") == 1
-    debug = subprocess.run(
-        [*program, "--debug", *arguments], capture_output=True, text=True, env=environment, check=False
-    )
+    debug = run_python(*program, "--debug", *arguments)
     assert debug.returncode != 0
     assert "Traceback" in debug.stderr
 

@@ -1,0 +1,119 @@
+"""The list of commands, and how errors are shown."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
+
+# By a command's name the module with the function of that name, and the first line of the function's docstring.
+COMMANDS = {
+    "demo": (
+        "kdkit_pose.cli.demo",
+        "Run ODKD from end to end on built-in synthetic people, in minutes on two cores.",
+    ),
+    "synthesize": ("kdkit_pose.cli.synthesize", "Draw synthetic people as a COCO-format data set."),
+    "train": ("kdkit_pose.cli.train", "Train a teacher, or a plain student, on ground truth."),
+    "distill": ("kdkit_pose.cli.distill", "Distil a student from its teachers by a recipe."),
+    "evaluate": ("kdkit_pose.cli.evaluate", "Evaluate a network as COCO does, or two and their difference."),
+    "predict": ("kdkit_pose.cli.predict", "Find people's keypoints in pictures, and draw them."),
+    "score": (
+        "kdkit_pose.cli.score",
+        "Score a results file with COCO's keypoint metrics, or two and their difference.",
+    ),
+    "export": (
+        "kdkit_pose.cli.export",
+        "Write a network as ONNX or safetensors, compared with PyTorch's before it is kept.",
+    ),
+    "models": (
+        "kdkit_pose.cli.models",
+        "List the networks: parameters, multiply-adds, and latency measured here.",
+    ),
+    "train-masks": (
+        "kdkit_pose.cli.masks",
+        "Train a predictor of persons' masks on a data set's own masks.",
+    ),
+    "predict-masks": (
+        "kdkit_pose.cli.masks",
+        "Predict masks for persons who have none, into a file beside the data.",
+    ),
+}
+
+# Typer brings its own click or uses an installed one, depending on its version: this is the base of its errors.
+UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def load_command(name: str) -> Any:
+    """Import a command's module, and return the command as click's object."""
+    module, _ = COMMANDS[name]
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(getattr(import_module(module), name.replace("-", "_")))
+    return get_command(single)
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when the command is called, and none to list the commands."""
+
+    # Of typer's own click or an installed one: hence no types.
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name, the command and the arguments left, or raise click's error for an unknown name."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load_command(name), rest
+
+
+app = typer.Typer(
+    name="kdkit-pose",
+    cls=Commands,
+    help="Distil human pose networks: train teachers, distil students, evaluate them as COCO does.",
+    epilog="Put --debug anywhere to see the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _listed() -> None:
+    """Stand for a command in the list."""
+
+
+for command, (_, summary) in COMMANDS.items():
+    app.command(command, help=summary)(_listed)
+
+
+def main() -> None:
+    """Run the command line: errors a user can mend are one line on standard error and exit code 2."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        # Commands return None; help and an interruption give an exit code.
+        sys.exit(app(arguments or ["--help"], standalone_mode=False))
+    except Exception as error:
+        if debug or not _can_be_mended(error):
+            raise
+        Console(stderr=True).print(f"error: {_line(error)}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _can_be_mended(error: Exception) -> bool:
+    """Return whether a user can mend an error's cause."""
+    if isinstance(error, (OSError, UsageError)):
+        return True
+    # Only here, where the command that failed has imported it already.
+    from kdkit import KdkitError
+
+    return isinstance(error, KdkitError)
+
+
+def _line(error: Exception) -> str:
+    """Return an error's text in one line."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, UsageError):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "kdkit-pose"
+        return f"{error.format_message().rstrip('.')}; see {command} --help"  # type: ignore[attr-defined]
+    return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())

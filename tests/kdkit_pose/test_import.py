@@ -1,0 +1,11 @@
+import subprocess
+import sys
+
+import pytest
+
+
+# Each takes longer than the rest of the package, and only some functions need it.
+@pytest.mark.parametrize("library", ["timm", "torchvision", "torch._dynamo", "matplotlib", "onnx"])
+def test_import_is_quick(library):
+    program = f"import sys, kdkit_pose; sys.exit({library!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "error", "-c", program], check=False).returncode == 0
