@@ -1,5 +1,7 @@
 """The exceptions of kdkit: each names the thing, what was expected, what was found and what to do."""
 
+from collections.abc import Mapping
+
 
 class KdkitError(Exception):
     """Base of every error that kdkit raises for something a user can mend."""
@@ -26,7 +28,16 @@ class ExportError(KdkitError, RuntimeError):
 
 
 class RunFolderError(KdkitError, ValueError):
-    """An output folder that holds something which must not be overwritten."""
+    """An output folder that cannot be used, or holds something which must not be overwritten.
+
+    Attributes:
+        differences: where the folder holds another run, the settings in which it differs, by their dotted names:
+            as text, there and now, shortened around the place where they begin to differ. Otherwise empty.
+    """
+
+    def __init__(self, message: str, differences: Mapping[str, tuple[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.differences = dict(differences or {})
 
 
 class NonFiniteLossError(KdkitError, ArithmeticError):

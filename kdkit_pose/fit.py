@@ -1,7 +1,7 @@
 """Training a pose network on a pose data set: what the commands and the demonstration share."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from kdkit import (
     Trainer,
     TrainingResult,
 )
+from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
@@ -89,6 +90,26 @@ class FitSettings:
             return Constant(rate)
         raise ConfigurationError(f"schedule '{self.schedule}' must be 'step', 'cosine' or 'constant'")
 
+    def to_config(self) -> dict[str, Any]:
+        """Return what names a run: all but what has no effect on what is learned."""
+        return {name: value for name, value in asdict(self).items() if name not in _WITHOUT_EFFECT}
+
+
+def check_run_folder(out: str | Path, settings: FitSettings, config: Mapping[str, Any]) -> None:
+    """Check that a run can begin in a folder, or go on there, as far as it is known yet; nothing is changed.
+
+    :func:`fit` checks the same, and the data and the network; this is for before they are made.
+
+    Args:
+        out: the run's folder.
+        settings: how to train.
+        config: what else names the run, or some of it.
+
+    Raises:
+        RunFolderError: if the folder holds another run, or cannot be written to.
+    """
+    RunFolder(out).check({"config": {**settings.to_config(), **config}}, partial=True)
+
 
 def fit(
     network: PoseNetwork,
@@ -100,6 +121,7 @@ def fit(
     evaluator: Evaluator | None = None,
     codec: Codec | None = None,
     config: Mapping[str, Any] | None = None,
+    before_training: Callable[[], object] | None = None,
 ) -> TrainingResult:
     """Take a network through a curriculum on a data set, or go on where the folder's run was left.
 
@@ -115,11 +137,13 @@ def fit(
         codec: how to decode the finished student, written into its file; by default the data set's codec. Only
             the decoder may be another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
+        before_training: called when all is known to fit and nothing is written yet, unless the run is finished
+            already: for what takes long, such as :func:`kdkit_pose.teacher_check.check_teachers`.
 
     Raises:
         ConfigurationError: if something does not fit together, or a stage leaves out one of several heatmaps.
         BatchError: if student, teachers and data do not fit together.
-        RunFolderError: if the folder holds another run.
+        RunFolderError: if the folder holds another run, or cannot be written to.
     """
     check_batch_size(settings, train)
     if codec is not None and not codec.same_convention(train.codec):
@@ -134,16 +158,14 @@ def fit(
     batches = loader(
         train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
     )
-    # Dropout and the like draw from the global generator.
-    torch.manual_seed(settings.seed)
     described = {
-        **{name: value for name, value in asdict(settings).items() if name not in _WITHOUT_EFFECT},
+        **settings.to_config(),
         "model": models.describe(network),
         "data": train.fingerprint(),
         **_held_out(evaluator),
         **(config or {}),
     }
-    return Trainer(
+    trainer = Trainer(
         distiller,
         batches,
         optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
@@ -164,7 +186,13 @@ def fit(
         trackers=("tensorboard",) if settings.tensorboard else (),
         cpu=settings.cpu,
         progress=settings.progress,
-    ).fit()
+    )
+    trainer.check_folder()
+    if before_training is not None and not trainer.folder.finished:
+        before_training()
+    # Dropout and the like draw from the global generator.
+    torch.manual_seed(settings.seed)
+    return trainer.fit()
 
 
 def _held_out(evaluator: Evaluator | None) -> dict[str, str]:

@@ -34,7 +34,7 @@ def check_teachers(
             said. A teacher of discs has a lower AP by ``peak`` than is its own.
         floor: the least AP in [0, 1] that a teacher must have; None sets none.
         allow_weak: go on all the same.
-        device: where to run them, by default an accelerator if there is one; they end on the CPU.
+        device: where to run them, by default an accelerator if there is one; they go back to where they were.
         say: called with a line a teacher.
 
     Returns:
@@ -47,8 +47,9 @@ def check_teachers(
     found = {}
     for name, teacher in teachers.items():
         fitting = evaluator.decoded_by(decoders[name]) if decoders and name in decoders else evaluator
+        before = next(iter(teacher.parameters())).device
         metrics = fitting.metrics(teacher.to(device).module)
-        teacher.to(torch.device("cpu"))
+        teacher.to(before)
         ap = metrics["AP"] or 0.0
         found[name] = ap
         doubt = "  (hardly anything: is it the right file, with the right codec?)" if ap < DOUBTFUL_AP else ""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -50,6 +51,32 @@ class RunFolder:
         """The finished student."""
         return self.path / "student.safetensors"
 
+    @property
+    def finished(self) -> bool:
+        """Whether a run in it has come to its end."""
+        return self.last.exists() and self.student.exists()
+
+    def check(self, config: Mapping[str, Any], *, may_continue: bool = True, partial: bool = False) -> None:
+        """Check that a run can begin here, or go on; nothing is changed.
+
+        Args:
+            config: what the run is started with, of plain JSON types.
+            may_continue: whether a run with the same config that is already there may be gone on with.
+            partial: whether ``config`` is only what is known of it so far: what is not in it may differ.
+
+        Raises:
+            RunFolderError: if the folder holds another run, or cannot be written to.
+        """
+        self._require_place()
+        if not (present := self._present()):
+            return
+        if not may_continue:
+            raise RunFolderError(
+                f"the output folder '{self.path}' holds a run already ({', '.join(present)}): give another "
+                f"folder, or go on with that run (resume='auto')"
+            )
+        self._require_same(json.loads(json.dumps(config)), partial)
+
     def open(self, config: Mapping[str, Any], *, may_continue: bool) -> bool:
         """Make the folder ready for a run and return whether there is a checkpoint to go on from.
 
@@ -58,26 +85,33 @@ class RunFolder:
             may_continue: whether a run with the same config that is already there may be gone on with.
 
         Raises:
-            RunFolderError: if the folder holds another run; nothing in it is changed.
+            RunFolderError: if the folder holds another run, or cannot be written to; nothing in it is changed.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(f"the output folder '{self.path}' is a file: give another one")
-        config = json.loads(json.dumps({**config, "versions": _versions()}))
+        self.check(config, may_continue=may_continue)
+        if self._present():
+            return self.last.exists()
+        text = json.dumps({**config, "versions": _versions()}, indent=2) + "\n"
+        write_atomically(self.config, lambda file: file.write(text.encode()))
+        return False
+
+    def _present(self) -> list[str]:
+        """The names of what a run left here."""
         present = [name for name in _OURS if (self.path / name).exists()]
         # A run that failed before its first checkpoint left its config alone: there is nothing to lose in it.
-        if not present or (present == [self.config.name] and self._reads_config()):
-            text = json.dumps(config, indent=2) + "\n"
-            write_atomically(self.config, lambda file: file.write(text.encode()))
-            return False
-        if not may_continue:
-            raise RunFolderError(
-                f"the output folder '{self.path}' holds a run already ({', '.join(present)}): give another "
-                f"folder, or go on with that run (resume='auto')"
-            )
-        self._require_same(config)
-        return self.last.exists()
+        return [] if present == [self.config.name] and self._reads_config() else present
 
-    def _require_same(self, config: Mapping[str, Any]) -> None:
+    def _require_place(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"the output folder '{self.path}' is a file: give another one")
+        there = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise RunFolderError(f"the output folder '{self.path}' cannot be made: '{there}' is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise RunFolderError(
+                f"the output folder '{self.path}' cannot be written to: '{there}' allows it not; give another one"
+            )
+
+    def _require_same(self, config: Mapping[str, Any], partial: bool) -> None:
         try:
             found = json.loads(self.config.read_text())
         except (OSError, ValueError) as error:
@@ -86,14 +120,17 @@ class RunFolder:
                 f"give another folder"
             ) from error
         there, now = _flatten(found), _flatten(config)
-        differing = sorted(key for key in there.keys() | now.keys() if there.get(key) != now.get(key))
+        compared = now.keys() if partial else there.keys() | now.keys()
+        differing = {
+            key: _apart(there.get(key), now.get(key)) for key in sorted(compared) if there.get(key) != now.get(key)
+        }
         if differing:
-            key = differing[0]
-            first, second = _apart(there.get(key), now.get(key))
+            key, (first, second) = next(iter(differing.items()))
             raise RunFolderError(
                 f"the output folder '{self.path}' holds another run, which differs in {', '.join(differing)} "
                 f"({key}: there {first}, now {second}): give another folder, "
-                f"or start with that run's settings to go on with it"
+                f"or start with that run's settings to go on with it",
+                differing,
             )
 
     def _reads_config(self) -> bool:

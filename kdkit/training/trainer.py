@@ -133,6 +133,17 @@ class Trainer:
         check_settings(counts, ema, self._clip_norm, self._mode, self._export)
         check_stages(self.distiller.curriculum, self._evaluate is not None, self._monitor, self._mode)
 
+    def check_folder(self, resume: Literal["auto", "never"] = "auto") -> None:
+        """Check that :meth:`fit` can use the folder, before something else that takes long; nothing is changed.
+
+        Args:
+            resume: as for :meth:`fit`.
+
+        Raises:
+            RunFolderError: if the folder holds another run, or cannot be written to.
+        """
+        self.folder.check(self._config, may_continue=_may_continue(resume))
+
     def fit(self, resume: Literal["auto", "never"] = "auto") -> TrainingResult:
         """Run the curriculum to its end, or what is left of it.
 
@@ -147,10 +158,9 @@ class Trainer:
             RunFolderError: if the folder holds another run.
             NonFiniteLossError: if a loss becomes NaN or infinite; the last checkpoint is kept.
         """
-        if resume not in ("auto", "never"):
-            raise ConfigurationError(f"resume is '{resume}', it must be 'auto' or 'never'")
+        may_continue = _may_continue(resume)
         curriculum = self.distiller.curriculum
-        if self._engine.open_folder(self.folder, self._config, may_continue=resume == "auto"):
+        if self._engine.open_folder(self.folder, self._config, may_continue=may_continue):
             self._load(load_checkpoint(self.folder.last))
             self._progress.resume(str(self.folder.path), curriculum, self._batches)
         elif self._engine.is_main:
@@ -337,3 +347,9 @@ class Trainer:
         self._engine.end()
         self.distiller.student.eval()
         return TrainingResult(self._metrics, self._best, curriculum.epochs, curriculum.steps, self.folder.student)
+
+
+def _may_continue(resume: str) -> bool:
+    if resume not in ("auto", "never"):
+        raise ConfigurationError(f"resume is '{resume}', it must be 'auto' or 'never'")
+    return resume == "auto"

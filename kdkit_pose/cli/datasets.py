@@ -1,74 +1,12 @@
-"""Data sets, evaluators and skeletons from options."""
+"""Skeletons from options."""
 
 import json
 from pathlib import Path
 
 from kdkit import ConfigurationError
-from kdkit_pose.codecs import Codec
-from kdkit_pose.data import Augment, CocoKeypoints, Unlabelled, loader, read_skeleton
-from kdkit_pose.evaluation import Evaluator
+from kdkit_pose.data import read_skeleton
 from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
 from kdkit_pose.skeleton_category import COCO_LIKE, Sigmas
-
-
-def training_data(
-    annotations: Path,
-    images: Path,
-    codec: Codec,
-    *,
-    augment: bool,
-    masks: bool,
-    seed: int,
-    skeleton: Skeleton = COCO,
-    unlabelled: Unlabelled = "leave out",
-    boxes: Path | None = None,
-    box_threshold: float = 0.0,
-    predicted_masks: Path | None = None,
-) -> CocoKeypoints:
-    """Return the training persons, augmented as the reference does, or not at all.
-
-    With ``boxes`` they are a detector's, and ``unlabelled`` must be ``"keep"``.
-    """
-    return CocoKeypoints(
-        annotations,
-        images,
-        codec=codec,
-        augment=Augment() if augment else None,
-        skeleton=skeleton,
-        masks=masks,
-        seed=seed,
-        unlabelled=unlabelled,
-        boxes=boxes,
-        box_threshold=box_threshold,
-        predicted_masks=predicted_masks if masks else None,
-    )
-
-
-def validation_data(
-    annotations: Path | None,
-    images: Path,
-    codec: Codec,
-    *,
-    masks: bool,
-    skeleton: Skeleton = COCO,
-    predicted_masks: Path | None = None,
-) -> CocoKeypoints | None:
-    """Return the validation persons, in ground-truth boxes, or None without annotations."""
-    if annotations is None:
-        return None
-    return CocoKeypoints(
-        annotations,
-        images,
-        codec=codec,
-        skeleton=skeleton,
-        masks=masks,
-        predicted_masks=predicted_masks if masks else None,
-    )
-
-
-def evaluator_of(data: CocoKeypoints) -> Evaluator:
-    """Return what evaluates on validation persons, decoding as their codec says."""
-    return Evaluator(loader(data, 64), data.coco_dict(), data.codec, skeleton=data.skeleton)
 
 
 def skeleton_of(

@@ -1,6 +1,7 @@
 """``kdkit-pose distill``."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +10,30 @@ import typer
 from rich.console import Console
 
 from kdkit import ConfigurationError
-from kdkit_pose import recipes
+from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
-from kdkit_pose.cli.curriculum import build_curriculum
-from kdkit_pose.cli.datasets import evaluator_of, skeleton_of, training_data, validation_data
+from kdkit_pose.cli.another_run import options_named
+from kdkit_pose.cli.curriculum import ROLES, Course, build_curriculum
+from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.given import refuse, require_with
+from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import describe_file, skeleton_in
-from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.new_network import new_network
-from kdkit_pose.cli.show import describe_data, show_result, show_unused_masks
-from kdkit_pose.cli.teachers import TeacherFile, load_teachers
-from kdkit_pose.fit import FitSettings, check_batch_size, fit
-from kdkit_pose.models import names
+from kdkit_pose.cli.option_groups import (
+    MASK_FILES,
+    NEED_VALIDATION,
+    NO_MASKS,
+    CodecChoice,
+    DataFiles,
+    Fitting,
+    UnlabelledPersons,
+)
+from kdkit_pose.cli.show import show_result
+from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers
+from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data
+from kdkit_pose.codecs import Codec
+from kdkit_pose.fit import check_run_folder, fit
+from kdkit_pose.skeleton import Skeleton
 from kdkit_pose.teacher_check import check_teachers
 
 Recipe = StrEnum("Recipe", {name: name for name in recipes.NAMES})  # type: ignore[misc]
@@ -27,71 +41,33 @@ Recipe = StrEnum("Recipe", {name: name for name in recipes.NAMES})  # type: igno
 DEFAULT_RECIPE = Recipe("odkd")
 
 
-class Binarized(StrEnum):
-    """Which targets are binarized."""
+@dataclass(frozen=True)
+class TeacherFloor:
+    """How good the teachers must be."""
 
-    none = "none"
-    truth = "truth"
-    teacher = "teacher"
-    both = "both"
-
-
-def distill(
-    student: Annotated[str, typer.Option(help=f"The student: {', '.join(names())}.")],
-    train_annotations: options.TrainAnnotations,
-    images: options.Images,
-    out: options.Out,
-    recipe: Annotated[Recipe, typer.Option(help="The curriculum.")] = DEFAULT_RECIPE,
-    primary: Annotated[
-        Path | None, typer.Option(help="The primary teacher's file (of fpd: the teacher's).")
-    ] = None,
-    senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None,
-    primary_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
-    senior_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
-    senior_mask_fusion: Annotated[str, typer.Option(help="With --senior-model: how its mask enters.")] = "none",
-    skeleton: options.SkeletonOption = None,
-    sigmas: options.SigmasOption = None,
-    boxes: options.TrainBoxes = None,
-    box_threshold: options.BoxThreshold = 0.0,
-    keep_unlabelled: options.KeepUnlabelled = False,
-    predicted_masks: options.PredictedMasks = None,
-    val_annotations: options.ValAnnotations = None,
-    val_images: options.ValImages = None,
-    val_predicted_masks: options.ValPredictedMasks = None,
     teacher_floor: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Stop if a teacher's val/AP, 0 to 1, is below this."),
-    ] = None,
-    allow_weak_teachers: Annotated[bool, typer.Option(help="Go on with teachers below the floor.")] = False,
+    ] = None
+    allow_weak_teachers: Annotated[bool, typer.Option(help="Go on with teachers below the floor.")] = False
+
+
+@grouped
+def distill(
+    context: typer.Context,
+    *,
+    student: Annotated[str, typer.Option(help=f"The student: {', '.join(models.names())}.")],
+    recipe: Annotated[Recipe, typer.Option(help="The curriculum.")] = DEFAULT_RECIPE,
+    teacher_files: TeacherFiles,
+    files: DataFiles,
+    out: options.Out,
+    unlabelled: UnlabelledPersons,
+    floor: TeacherFloor,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for the student to start from.")] = None,
     pretrained: options.Pretrained = None,
-    codec: options.CodecName = None,
-    input_size: options.InputSize = None,
-    sigma: options.Sigma = None,
-    epochs: options.Epochs = 210,
-    switch_epoch: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of the first of two stages; half of --epochs by default.")
-    ] = None,
-    plateau: Annotated[
-        int | None,
-        typer.Option(min=1, help="End a stage early when val/AP has not improved for so many evaluations."),
-    ] = None,
-    alpha: Annotated[float, typer.Option(help="The teacher's share of the loss, 0 to 1.")] = 0.5,
-    binarize: Annotated[
-        Binarized | None, typer.Option(help="Targets to binarize in the last stage; the recipe's own by default.")
-    ] = None,
-    threshold: Annotated[float, typer.Option(help="Of the binarization, above 0 and up to 1.")] = 0.5,
-    batch_size: options.BatchSize = 32,
-    learning_rate: options.LearningRate = 1e-3,
-    schedule: options.ScheduleName = options.Rate.step,
-    augment: options.Augmentation = True,
-    evaluate_every: options.EvaluateEvery = 10,
-    export: options.ExportOption = options.Export.best,
-    ema: options.Ema = None,
-    precision: options.PrecisionOption = options.Precision.no,
-    workers: options.Workers = 0,
-    tensorboard: options.TensorBoard = False,
-    seed: options.Seed = 0,
+    choice: CodecChoice,
+    course: Course,
+    fitting: Fitting,
 ) -> None:
     """Distil a student from its teachers by a recipe.
 
@@ -104,134 +80,126 @@ def distill(
         --val-annotations person_keypoints_val2017.json --val-images val2017
     """
     console = Console(highlight=False, soft_wrap=True)
-    unlabelled = keep_unlabelled or boxes is not None
-    _require_sense(plateau, teacher_floor, val_annotations, boxes, alpha)
-    body = skeleton_of(train_annotations, skeleton, sigmas, known=skeleton_in(primary, senior))
-    files = {
-        "primary": TeacherFile(primary, primary_model),
-        "senior": TeacherFile(senior, senior_model, senior_mask_fusion),
-    }
-    teachers = load_teachers(recipe.value, files, body, f"'{train_annotations}'")
-    for role, loaded in teachers.loaded.items():
-        console.print(f"teacher {role}: {loaded.report}", markup=False)
-    settings = FitSettings(
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule.value,
-        workers=workers,
-        precision=precision.value,
-        ema=ema,
-        seed=seed,
-        evaluate_every=evaluate_every,
-        export=export.value,
-        tensorboard=tensorboard,
-    )
-    network = new_network(student, body, seed, console, checkpoint=checkpoint, pretrained=pretrained)
-    by_role = teachers.by_role
+    _require_sense(context, recipe.value, course, floor, files, unlabelled)
+    settings = fitting.settings
+    known = skeleton_in(teacher_files.primary, teacher_files.senior)
+    body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=known)
+    teachers = _teachers(recipe.value, teacher_files, body, f"'{files.train_annotations}'", console)
+    network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
     curriculum = build_curriculum(
-        recipe.value,
-        by_role,
-        epochs=epochs,
-        switch_epoch=switch_epoch,
-        plateau=plateau,
-        alpha=alpha,
-        binarize=binarize.value if binarize else None,
-        threshold=threshold,
+        *(recipe.value, teachers.by_role, course),
         learning_rate=settings.rate(),
         outputs=network.heatmap_outputs,
-        unlabelled=unlabelled,
+        unlabelled=unlabelled.any,
     )
+    if recipes.decoder_for(curriculum) == "peak":
+        refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
+    masks = any("mask" in teacher.reads for teacher in teachers.by_role.values())
+    if not masks:
+        refuse(context, MASK_FILES, NO_MASKS)
+    taught = _codec(teachers, choice, console)
+    learned = replace(taught, decoder=teachers.student_decoder(curriculum))
+    config = describe_run(
+        *(files, learned, fitting),
+        checkpoint=checkpoint,
+        pretrained=pretrained,
+        further={
+            "recipe": recipe.value,
+            "teachers": {role: describe_file(loaded.report.path) for role, loaded in teachers.loaded.items()},
+            **unlabelled.to_config(),
+            **course.to_config(),
+        },
+    )
+    with options_named(out, "--student"):
+        check_run_folder(out, settings, {**config, "model": models.describe(network)})
+        data = load_data(
+            *(files, taught, body, fitting, console),
+            masks=masks,
+            reader="the senior teacher",
+            unlabelled=unlabelled,
+        )
+        evaluator = data.evaluator
+        result = fit(
+            *(network, curriculum, data.train, out, settings),
+            evaluator=None if evaluator is None else evaluator.decoded_by(learned.decoder),
+            codec=learned,
+            config={**config, **data.config},
+            # Late, since it takes long.
+            before_training=_check_of(teachers, data, floor, console),
+        )
+    show_result(result, console)
+
+
+def _teachers(recipe: str, files: TeacherFiles, body: Skeleton, data: str, console: Console) -> Teachers:
+    """Load the teachers, and say what was loaded."""
+    teachers = load_teachers(recipe, files.by_role, body, data)
+    for role, loaded in teachers.loaded.items():
+        console.print(f"teacher {role}: {loaded.report}", markup=False)
     if teachers.disagreement:
         console.print(f"warning: {teachers.disagreement}", markup=False)
-    taught = teachers.codec_for(codec, input_size, sigma)
+    return teachers
+
+
+def _codec(teachers: Teachers, choice: CodecChoice, console: Console) -> Codec:
+    """Return the codec of the teachers' heatmaps, and say how it is known."""
+    taught = teachers.codec_for(choice.codec, choice.input_size, choice.sigma)
     console.print(f"heatmaps: {taught}", markup=False)
     for role in teachers.silent:
         known = (
             "taken as asked for"
-            if codec is not None
+            if choice.codec is not None
             else "this one is assumed; see --codec (the official HRNet files' is msra)"
         )
         console.print(f"teacher {role}: its file names no codec, {known}", markup=False)
-    learned = replace(taught, decoder=teachers.student_decoder(curriculum))
-    masks = any("mask" in teacher.reads for teacher in by_role.values())
-    if not masks:
-        show_unused_masks(console, predicted_masks=predicted_masks, val_predicted_masks=val_predicted_masks)
-    data = training_data(
-        *(train_annotations, images, taught),
-        augment=augment,
-        masks=masks,
-        seed=seed,
-        skeleton=body,
-        unlabelled="keep" if unlabelled else "leave out",
-        boxes=boxes,
-        box_threshold=box_threshold,
-        predicted_masks=predicted_masks,
-    )
-    console.print(describe_data(data, "training persons"), markup=False)
-    require_masks(data, "the senior teacher", "--predicted-masks")
-    held_out = validation_data(
-        *(val_annotations, val_images or images, taught),
-        masks=masks,
-        skeleton=body,
-        predicted_masks=val_predicted_masks,
-    )
-    evaluator = None if held_out is None else evaluator_of(held_out)
-    if held_out is not None:
-        console.print(describe_data(held_out, "validation persons"), markup=False)
-        require_masks(held_out, "the senior teacher", "--val-predicted-masks")
-    check_batch_size(settings, data)
-    # Late, since it takes long.
-    if evaluator is not None:
-        check_teachers(
-            by_role,
-            evaluator,
-            decoders=teachers.decoders,
-            floor=teacher_floor,
-            allow_weak=allow_weak_teachers,
-            say=lambda line: console.print(line, markup=False),
-        )
-    elif by_role:
-        console.print("no --val-annotations: the teachers are not checked")
-    result = fit(
-        network,
-        curriculum,
-        data,
-        out,
-        settings,
-        evaluator=None if evaluator is None else evaluator.decoded_by(learned.decoder),
-        codec=learned,
-        config={
-            "recipe": recipe.value,
-            "teachers": {role: describe_file(loaded.report.path) for role, loaded in teachers.loaded.items()},
-            "train_annotations": str(train_annotations),
-            "images": str(images),
-            "boxes": str(boxes) if boxes else None,
-            "predicted_masks": data.masks_predicted.to_json() if data.masks_predicted else None,
-            "val_annotations": str(val_annotations) if val_annotations else None,
-            "codec": learned.to_metadata(),
-            "augment": augment,
-            "val_predicted_masks": describe_file(val_predicted_masks) if val_predicted_masks else None,
-            "checkpoint": str(checkpoint) if checkpoint else None,
-            "pretrained": pretrained,
-        },
-    )
-    show_result(result, console)
+    return taught
+
+
+def _check_of(
+    teachers: Teachers, data: TrainingData, floor: TeacherFloor, console: Console
+) -> Callable[[], object]:
+    """Return what evaluates the teachers, or says that nothing can."""
+    evaluator = data.evaluator
+
+    def check() -> None:
+        if evaluator is not None:
+            check_teachers(
+                *(teachers.by_role, evaluator),
+                decoders=teachers.decoders,
+                floor=floor.teacher_floor,
+                allow_weak=floor.allow_weak_teachers,
+                say=lambda line: console.print(line, markup=False),
+            )
+        elif teachers.loaded:
+            console.print("no --val-annotations: the teachers are not checked")
+
+    return check
 
 
 def _require_sense(
-    plateau: int | None,
-    teacher_floor: float | None,
-    val_annotations: Path | None,
-    boxes: Path | None,
-    alpha: float,
+    context: typer.Context,
+    recipe: str,
+    course: Course,
+    floor: TeacherFloor,
+    files: DataFiles,
+    unlabelled: UnlabelledPersons,
 ) -> None:
     """Refuse options that are of no use together, before anything is read."""
-    if plateau is not None and val_annotations is None:
+    if course.plateau is not None and files.val_annotations is None:
         raise ConfigurationError("--plateau watches val/AP: give --val-annotations")
-    if teacher_floor is not None and val_annotations is None:
+    if floor.teacher_floor is not None and files.val_annotations is None:
         raise ConfigurationError("--teacher-floor evaluates the teachers: give --val-annotations")
-    if boxes is not None and alpha != 1:
+    if unlabelled.boxes is not None and course.alpha != 1:
         raise ConfigurationError(
-            f"--boxes have no keypoints to learn from, but --alpha {alpha:g} leaves {1 - alpha:g} of the loss to "
-            "keypoints: give --alpha 1"
+            f"--boxes have no keypoints to learn from, but --alpha {course.alpha:g} leaves {1 - course.alpha:g} "
+            "of the loss to keypoints: give --alpha 1"
         )
+    require_with(context, ["val_annotations"], NEED_VALIDATION)
+    require_with(context, ["boxes"], ["box_threshold"])
+    require_with(context, ["teacher_floor"], ["allow_weak_teachers"])
+    require_with(context, ["primary"], ["primary_model"])
+    require_with(context, ["senior"], ["senior_model", "senior_mask_fusion"])
+    roles = ROLES[recipe]
+    others = [role for role in ("primary", "senior") if role not in roles]
+    refuse(context, others, f"recipe '{recipe}' learns from {' and '.join(roles) or 'no teacher'}; leave it out")
+    if not roles:
+        refuse(context, ["alpha", "teacher_floor"], f"recipe '{recipe}' has no teacher; leave it out")

@@ -9,15 +9,16 @@ from rich.console import Console
 from kdkit_pose.cli import options
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.evaluated import Evaluated, Evaluation
+from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, load_network
 from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import (
     comparison_details,
     describe_data,
     keypoints_table,
     metrics_table,
     progress_bar,
-    show_unused_masks,
     write_json,
 )
 from kdkit_pose.codecs import Codec, Decoder
@@ -25,6 +26,7 @@ from kdkit_pose.evaluation import Comparison, compare, write_results
 
 
 def evaluate(
+    context: typer.Context,
     checkpoint: Annotated[
         Path, typer.Option(help="The network's file: kdkit's, an official one, mmpose's or DWPose's.")
     ],
@@ -76,34 +78,35 @@ def evaluate(
         --annotations person_keypoints_val2017.json --images val2017 \\
         --against runs/plain/student.safetensors
     """
-    # Whatever may be wrong with either file is said before the first is evaluated.
-    first = load_network(checkpoint, model, mask_fusion, "--model")
-    second = (
-        None if against is None else load_network(against, against_model, against_mask_fusion, "--against-model")
+    require_with(context, ["against"], ["against_model", "against_mask_fusion", "resamples"])
+    require_with(context, ["boxes"], ["box_threshold"])
+    require_with(context, ["codec", "input_size", "sigma"], ["force_codec"])
+    check_outputs(
+        {"--results": results, "--json": json, "--details": details},
+        {"--checkpoint": checkpoint, "--against": against, "--annotations": annotations, "--boxes": boxes}
+        | {"--predicted-masks": predicted_masks, "--skeleton": skeleton, "--sigmas": sigmas},
     )
-    body = skeleton_of(annotations, skeleton, sigmas, known=first.skeleton)
+    # Whatever may be wrong with either file is said before the first is evaluated.
+    networks = [load_network(checkpoint, model, mask_fusion, "--model")]
+    if against is not None:
+        networks.append(load_network(against, against_model, against_mask_fusion, "--against-model"))
+    if not any("mask" in loaded.network.inputs for loaded in networks):
+        refuse(context, ["predicted_masks"], "no network here reads masks; leave it out")
+    asked: dict[str, Any] = {"name": codec, "input_size": input_size, "sigma": sigma, "decoder": decoder}
+    schemes = [_codec(loaded, asked, force=force_codec) for loaded in networks]
+    body = skeleton_of(annotations, skeleton, sigmas, known=networks[0].skeleton)
     evaluation = Evaluation(
         *(annotations, images, body, boxes, box_threshold),
         *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
-    networks = [loaded for loaded in (first, second) if loaded is not None]
-    asked: dict[str, Any] = {"name": codec, "input_size": input_size, "sigma": sigma, "decoder": decoder}
-    schemes = [_codec(loaded, asked, force=force_codec) for loaded in networks]
     runs = [evaluation.run(loaded, scheme) for loaded, scheme in zip(networks, schemes, strict=True)]
-    comparison = None
-    if len(runs) == 2:
-        found, other = (run.results for run in runs)
-        bones = evaluation.skeleton
-        with progress_bar("resampling") as tell:
-            comparison = compare(runs[0].truth, found, other, skeleton=bones, resamples=resamples, progress=tell)
-    console = Console()
-    if not any("mask" in loaded.network.inputs for loaded in networks):
-        show_unused_masks(console, predicted_masks=predicted_masks)
-    _show(console, runs, comparison, named=codec is not None)
+    comparison = _compare(*runs, resamples=resamples) if len(runs) == 2 else None
+    _show(Console(), runs, comparison, named=codec is not None)
     if results is not None:
         write_results(runs[0].results, results)
     write_json(runs[0].metrics, json)
     write_json(_details(runs, comparison), details)
+    show_written(results, json, details)
 
 
 def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> Codec:
@@ -117,6 +120,17 @@ def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> Code
     if not force:
         check_codec(codec, loaded.codec, loaded.report.path, "insist with --force-codec")
     return codec
+
+
+def _compare(first: Evaluated, second: Evaluated, *, resamples: int) -> Comparison:
+    """Return the difference in AP of two networks that were evaluated on the same persons."""
+    with progress_bar("resampling") as tell:
+        return compare(
+            *(first.truth, first.results, second.results),
+            skeleton=first.data.skeleton,
+            resamples=resamples,
+            progress=tell,
+        )
 
 
 def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None, *, named: bool) -> None:

@@ -10,8 +10,10 @@ from rich.console import Console
 from kdkit import ConfigurationError
 from kdkit_pose import codecs
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.given import refuse
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network
 from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SigmasOption, build_codec
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.export import to_onnx, to_safetensors
 from kdkit_pose.export.extra import require_onnx
@@ -26,6 +28,7 @@ class Format(StrEnum):
 
 
 def export(
+    context: typer.Context,
     checkpoint: Annotated[Path, typer.Option(help="The network's file: kdkit's, an official one, mmpose's ...")],
     format: Annotated[Format, typer.Option(help="kdkit's own file, or one for other programs.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
@@ -70,10 +73,9 @@ def export(
     """
     if format is Format.onnx:
         require_onnx()
-    elif pixels or opset is not None:
-        raise ConfigurationError("--pixels and --opset are for --format onnx; leave them out")
-    if out.resolve() == checkpoint.resolve():
-        raise ConfigurationError(f"--out '{out}' is the checkpoint itself; give another file")
+    else:
+        refuse(context, ["pixels", "opset", "tolerance"], "it is for --format onnx; leave it out")
+    check_outputs({"--out": out}, {"--checkpoint": checkpoint, "--skeleton": skeleton, "--sigmas": sigmas})
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
     chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
     scheme = _codec(loaded, codec, input_size, sigma, chosen)
@@ -88,6 +90,7 @@ def export(
         else:
             report = str(to_safetensors(loaded.network, out, scheme, keypoints))
     console.print(report, markup=False)
+    show_written(out)
 
 
 def _codec(

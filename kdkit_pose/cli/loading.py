@@ -59,7 +59,8 @@ def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -
         path: any file that `models.load` takes.
         model: the network's name, for a file that is not recognised; a name that contradicts the file is
             refused.
-        mask_fusion: how a mask enters, where the file does not say it; ``none`` is what the file says.
+        mask_fusion: how a mask enters, where the file does not say it; ``none`` is what the file says, and
+            another one than its header says is refused.
         option: the option that gives the model, named in the error.
 
     Raises:
@@ -69,6 +70,12 @@ def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -
     """
     fusion = None if mask_fusion == "none" else mask_fusion
     network, report, found = load_described(path, model=model, mask_fusion=fusion, option=option)
+    said = found.metadata.get("mask_fusion", network.mask_fusion.name)
+    if said != network.mask_fusion.name:
+        raise ConfigurationError(
+            f"'{path}' says that its mask fusion is '{said}', not '{mask_fusion}': leave"
+            f" {option.replace('model', 'mask-fusion')} out"
+        )
     codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None
     skeleton = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
     return LoadedNetwork(network, codec, skeleton, report, found.keypoints)

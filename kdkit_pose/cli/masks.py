@@ -11,14 +11,21 @@ from rich.progress import Progress
 from kdkit import ConfigurationError
 from kdkit_pose import masks
 from kdkit_pose.cli import options
+from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.datasets import skeleton_of
-from kdkit_pose.cli.show import describe_data
+from kdkit_pose.cli.given import require_with
+from kdkit_pose.cli.grouped import grouped
+from kdkit_pose.cli.option_groups import MaskFitting
+from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.data import CocoKeypoints
-from kdkit_pose.fit import FitSettings
+from kdkit_pose.fit import check_run_folder
+from kdkit_pose.masks.saving import describe as describe_predictor
 from kdkit_pose.skeleton_category import COCO_LIKE
 
 
+@grouped
 def train_masks(
+    *,
     train_annotations: options.TrainAnnotations,
     images: options.Images,
     val_annotations: Annotated[
@@ -41,19 +48,7 @@ def train_masks(
     skeleton: options.SkeletonOption = None,
     sigmas: options.SigmasOption = None,
     epochs: options.Epochs = 40,
-    batch_size: options.BatchSize = 32,
-    learning_rate: options.LearningRate = 1e-3,
-    schedule: options.ScheduleName = options.Rate.cosine,
-    augment: options.Augmentation = True,
-    evaluate_every: options.EvaluateEvery = 5,
-    export: Annotated[
-        options.Export, typer.Option("--export", help="Which epoch's predictor is written; best is by val/IoU.")
-    ] = options.Export.best,
-    ema: options.Ema = None,
-    precision: options.PrecisionOption = options.Precision.no,
-    workers: options.Workers = 0,
-    tensorboard: options.TensorBoard = False,
-    seed: options.Seed = 0,
+    fitting: MaskFitting,
 ) -> None:
     """Train a predictor of persons' masks on a data set's own masks.
 
@@ -66,54 +61,43 @@ def train_masks(
         --val-annotations person_keypoints_val2017.json --val-images val2017
     """
     console = Console(highlight=False, soft_wrap=True)
-    settings = FitSettings(
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule.value,
-        workers=workers,
-        precision=precision.value,
-        ema=ema,
-        seed=seed,
-        evaluate_every=evaluate_every,
-        export=export.value,
-        tensorboard=tensorboard,
-    )
+    settings = fitting.settings
     # No OKS is computed: rough sigmas do.
     body = skeleton_of(train_annotations, skeleton, sigmas or COCO_LIKE)
-    torch.manual_seed(seed)
+    torch.manual_seed(fitting.seed)
     predictor = masks.MaskPredictor(architecture, encoder, _size(input_size), threshold)
-    if encoder_weights is not None:
-        console.print(masks.load_encoder_weights(predictor, encoder_weights), markup=False)
-    varied = masks.AUGMENT if augment else None
-    train = CocoKeypoints(
-        *(train_annotations, images),
-        codec=predictor.codec,
-        skeleton=body,
-        augment=varied,
-        seed=seed,
-        # A mask is as good to learn from where no keypoint is labelled.
-        unlabelled="keep",
-    )
-    val = CocoKeypoints(val_annotations, val_images or images, codec=predictor.codec, skeleton=body)
-    for data, what in ((train, "training persons"), (val, "held-out persons")):
-        described = f"{describe_data(data, what)}\n  with a mask of their own: {sum(data.own_masks)}"
-        console.print(described, markup=False)
-    scores = masks.fit_masks(
-        *(predictor, train, val, out, settings),
-        epochs=epochs,
-        config={
-            "train_annotations": str(train_annotations),
-            "val_annotations": str(val_annotations),
-            "images": str(images),
-            "encoder_weights": encoder_weights,
-        },
-    )
+    config = {
+        "train_annotations": str(train_annotations),
+        "val_annotations": str(val_annotations),
+        "images": str(images),
+        "encoder_weights": encoder_weights,
+        "augment": fitting.augment,
+        "epochs": epochs,
+    }
+    with options_named(out, "--architecture"):
+        check_run_folder(out, settings, {**config, "model": describe_predictor(predictor)})
+        if encoder_weights is not None:
+            console.print(masks.load_encoder_weights(predictor, encoder_weights), markup=False)
+        train = CocoKeypoints(
+            *(train_annotations, images),
+            codec=predictor.codec,
+            skeleton=body,
+            augment=masks.AUGMENT if fitting.augment else None,
+            seed=fitting.seed,
+            # A mask is as good to learn from where no keypoint is labelled.
+            unlabelled="keep",
+        )
+        val = CocoKeypoints(val_annotations, val_images or images, codec=predictor.codec, skeleton=body)
+        for data, what in ((train, "training persons"), (val, "held-out persons")):
+            described = f"{describe_data(data, what)}\n  with a mask of their own: {sum(data.own_masks)}"
+            console.print(described, markup=False)
+        scores = masks.fit_masks(*(predictor, train, val, out, settings), epochs=epochs, config=config)
     console.print(f"{scores}\nwritten: {out / 'student.safetensors'}")
-    if scores.iou <= scores.box:
-        console.print("warning: the box itself is the better mask; train longer, or on more persons")
+    show_doubtful_masks(scores, console)
 
 
 def predict_masks(
+    context: typer.Context,
     checkpoint: Annotated[Path, typer.Option(help="The predictor's file, by train-masks.")],
     annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations.")],
     images: options.Images,
@@ -140,6 +124,9 @@ def predict_masks(
         --annotations crowdpose_test.json --images images \\
         --out crowdpose_test_masks.json
     """
+    require_with(context, ["boxes"], ["box_threshold"])
+    if boxes is not None and everyone:
+        raise ConfigurationError("--all would change nothing: --boxes have no masks of their own; leave it out")
     if out.exists() and out.resolve() in {path.resolve() for path in (annotations, boxes, checkpoint) if path}:
         raise ConfigurationError(f"--out {out} would replace what is read: name another file")
     console = Console(stderr=True)
@@ -160,9 +147,9 @@ def predict_masks(
         )
     predicted.save(out)
     what = "persons" if boxes is None else "boxes"
-    Console(highlight=False, soft_wrap=True).print(
-        f"masks of {len(predicted)} {what} predicted by {predicted.source}\nwritten: {out}", markup=False
-    )
+    told = Console(highlight=False, soft_wrap=True)
+    told.print(f"masks of {len(predicted)} {what} predicted by {predicted.source}\nwritten: {out}", markup=False)
+    show_doubtful_masks(predicted.source, told)
 
 
 def _size(text: str | None) -> tuple[int, int]:

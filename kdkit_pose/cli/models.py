@@ -11,7 +11,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from kdkit import ConfigurationError
+from kdkit_pose.cli.given import refuse
 from kdkit_pose.cli.options import Json, build_codec
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import write_json
 from kdkit_pose.models import create, names
 from kdkit_pose.models.cost import MACS_CONVENTION, count_macs, count_parameters
@@ -33,6 +35,7 @@ class _Row:
 
 
 def models(
+    context: typer.Context,
     name: Annotated[
         list[str] | None, typer.Argument(help="Networks; by default all in the list.", show_default=False)
     ] = None,
@@ -57,6 +60,9 @@ def models(
       kdkit-pose models
       kdkit-pose models hrnet_w16 hrnet_w32 --input-size 384x288 --batch 1
     """
+    if not latency:
+        refuse(context, ["batch", "device", "seconds"], "--no-latency measures nothing; leave one out")
+    check_outputs({"--json": json}, {})
     size = build_codec(None, input_size, None).input_size
     batches = tuple(dict.fromkeys(batch or (1, 32))) if latency else ()
     place = _device(device)
@@ -72,6 +78,7 @@ def models(
     for title, text in notes.items():
         typer.echo(f"{title}: {text}")
     write_json({**notes, "models": {row.name: row.to_json() for row in rows}}, json)
+    show_written(json)
 
 
 def _device(name: str | None) -> torch.device:

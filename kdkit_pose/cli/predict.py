@@ -1,6 +1,5 @@
 """``kdkit-pose predict``."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +10,20 @@ from rich.progress import track
 
 from kdkit import ConfigurationError, DataError
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.given import require_with
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network
 from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SkeletonOption, build_codec
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, find_pictures
-from kdkit_pose.prediction.batch import Batch
+from kdkit_pose.prediction.batch import Batch, BatchReport
 from kdkit_pose.prediction.boxes import BoxFile, read_boxes, read_pictures
 from kdkit_pose.skeleton import COCO, Skeleton
 from kdkit_pose.skeleton_category import COCO_LIKE
 
 
 def predict(
+    context: typer.Context,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, and folders with all pictures below them.")
     ],
@@ -32,8 +34,8 @@ def predict(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            help="Persons' boxes: COCO annotations, or a list in COCO's result format. Without it, each picture "
-            "is taken for the box of one person."
+            help="Persons' boxes: COCO annotations, or a list in COCO's result format. Pictures without a box are "
+            "skipped. Without it, each picture is taken for the box of one person."
         ),
     ] = None,
     annotations: Annotated[
@@ -51,7 +53,12 @@ def predict(
     max_persons: Annotated[
         int | None, typer.Option(min=1, help="Take only so many boxes a picture, those of the highest scores.")
     ] = None,
-    heatmaps: Annotated[bool, typer.Option("--heatmaps", help="Also write each person's heatmaps.")] = False,
+    heatmaps: Annotated[
+        bool, typer.Option("--heatmaps", help="Also write the persons' heatmaps, all keypoints in one.")
+    ] = False,
+    keypoint_heatmaps: Annotated[
+        bool, typer.Option("--keypoint-heatmaps", help="Also write each person's heatmaps, one by one.")
+    ] = False,
     masks: Annotated[bool, typer.Option("--masks", help="Also draw the persons' masks in --boxes.")] = False,
     predicted_masks: Annotated[
         Path | None, typer.Option(help="Masks that were predicted for --boxes, for persons without one.")
@@ -80,53 +87,93 @@ def predict(
       kdkit-pose predict --checkpoint runs/odkd/student.safetensors \\
         --out predictions holiday.jpg photos/
     """
+    require_with(context, ["boxes"], ["max_persons", "masks", "predicted_masks"])
+    check_outputs(
+        {"--out": out / "results.json"},
+        {"--checkpoint": checkpoint, "--boxes": boxes, "--annotations": annotations, "--skeleton": skeleton}
+        | {"--predicted-masks": predicted_masks},
+    )
     files = find_pictures(images, leave_out=out)
-    if boxes is None and (masks or predicted_masks is not None):
-        raise ConfigurationError("--masks and --predicted-masks are of the persons in a box file: give --boxes")
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
-    listed = _listed(boxes, annotations, predicted_masks, masks=masks or "mask" in loaded.network.inputs)
+    listed = _listed(boxes, annotations, predicted_masks, drawn=masks, read="mask" in loaded.network.inputs)
     keypoints, skeleton_said = _skeleton(loaded, skeleton)
     scheme, codec_said = _codec(loaded, codec, input_size, sigma, decoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    predictor = Predictor(loaded.network, scheme, keypoints, flip=flip, device=device, batch_size=batch_size)
     stored = boxes is not None or annotations is not None
     batch = Batch(
-        predictor,
+        Predictor(loaded.network, scheme, keypoints, flip=flip, device=device, batch_size=batch_size),
         files,
         listed,
         whole=boxes is None,
         upright=not stored if upright is None else upright,
-        heatmaps=heatmaps,
+        heatmaps=heatmaps or keypoint_heatmaps,
         most=max_persons,
     )
-    drawing = Drawing(score_threshold, enlarge, heatmaps, masks or predicted_masks is not None)
+    shown_masks = masks or predicted_masks is not None
+    drawing = Drawing(score_threshold, enlarge, heatmaps, shown_masks, keypoint_heatmaps)
     folder = PredictionFolder(out, files, keypoints, scheme, drawing)
-    err = Console(stderr=True)
-    shown = track(files, "predicting", console=err, transient=True, disable=not err.is_terminal)
-    for file in shown:
-        batch.predict(file, folder)
-    if not batch.report.pictures:
-        raise DataError(f"none of the {len(files)} pictures can be read: {batch.report.unreadable[0]}")
-    notes = [
-        f"{loaded.network.name} of {checkpoint.name}, flip test {'on' if flip else 'off'}",
-        f"{scheme} ({codec_said}); skeleton {keypoints.name} ({skeleton_said})",
-        *batch.report.lines(),
-    ]
-    if leftovers := folder.leftovers():
-        notes.append(f"{leftovers} drawings of an earlier prediction are still in the folder")
-    folder.finish("Predictions", batch.report.summary(), notes)
-    _say(Console(), [batch.report.summary(), *(f"  {note}" for note in notes), f"written: {out}"])
+    _predict_all(batch, folder)
+    _finish(
+        folder,
+        batch.report,
+        [
+            f"{loaded.network.name} of {checkpoint.name}, flip test {'on' if flip else 'off'}",
+            f"{scheme} ({codec_said}); skeleton {keypoints.name} ({skeleton_said})",
+        ],
+    )
     if batch.report.unreadable:
         raise typer.Exit(1)
 
 
+def _predict_all(batch: Batch, folder: PredictionFolder) -> None:
+    """Predict each picture, showing how far it is where there is a terminal.
+
+    Raises:
+        DataError: None of them can be read.
+    """
+    err = Console(stderr=True)
+    for file in track(batch.files, "predicting", console=err, transient=True, disable=not err.is_terminal):
+        batch.predict(file, folder)
+    if not batch.report.pictures:
+        problem = batch.report.unreadable[0]
+        raise DataError(f"none of the {len(batch.files)} pictures can be read: {problem}")
+
+
+def _finish(folder: PredictionFolder, report: BatchReport, made: list[str]) -> None:
+    """Write results and page, and print what the page says.
+
+    Args:
+        folder: With all pictures drawn.
+        report: What was found.
+        made: How it was found, in lines.
+    """
+    notes = [*made, *report.lines()]
+    if leftovers := folder.leftovers():
+        notes.append(f"{leftovers} drawings of an earlier prediction are still in the folder")
+    folder.finish("Predictions", report.summary(), notes)
+    console = Console()
+    for line in (report.summary(), *(f"  {note}" for note in notes)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    show_written(folder.path)
+
+
 def _listed(
-    boxes: Path | None, annotations: Path | None, predicted_masks: Path | None, *, masks: bool
+    boxes: Path | None, annotations: Path | None, predicted_masks: Path | None, *, drawn: bool, read: bool
 ) -> BoxFile | None:
-    """What files say of the pictures, if there are any."""
-    if boxes is not None:
-        return read_boxes(boxes, annotations, masks=masks, predicted_masks=predicted_masks)
-    return read_pictures(annotations) if annotations is not None else None
+    """What files say of the pictures, if there are any; with masks to be drawn, or read by the network.
+
+    Raises:
+        ConfigurationError: Masks are to be drawn, and there are none.
+    """
+    if boxes is None:
+        return read_pictures(annotations) if annotations is not None else None
+    listed = read_boxes(boxes, annotations, masks=drawn or read, predicted_masks=predicted_masks)
+    if drawn and not any(mask is not None for picture in listed.pictures for mask in picture.masks):
+        raise ConfigurationError(
+            f"--masks would change nothing: none of the boxes in {boxes} has a mask; give --predicted-masks too "
+            "(kdkit-pose predict-masks makes them), or leave it out"
+        )
+    return listed
 
 
 def _skeleton(loaded: LoadedNetwork, option: str | None) -> tuple[Skeleton, str]:
@@ -162,8 +209,3 @@ def _codec(
         return codec, "as asked for"
     missing = [option for option, given in (("--codec", name), ("--input-size", input_size)) if given is None]
     return codec, f"assumed, as the file does not say it; see {' and '.join(missing)}"
-
-
-def _say(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)

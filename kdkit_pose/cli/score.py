@@ -7,13 +7,16 @@ import typer
 from rich.console import Console
 
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.given import require_with
 from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.options import Json, SigmasOption, SkeletonOption
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import comparison_details, metrics_table, progress_bar, write_json
 from kdkit_pose.evaluation import coco_metrics, compare
 
 
 def score(
+    context: typer.Context,
     annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations: the ground truth.")],
     results: Annotated[Path, typer.Option(help="A COCO keypoint results file.")],
     against: Annotated[
@@ -37,6 +40,12 @@ def score(
       kdkit-pose score --annotations person_keypoints_val2017.json \\
         --results results.json
     """
+    require_with(context, ["against"], ["resamples"])
+    check_outputs(
+        {"--json": json, "--details": details},
+        {"--annotations": annotations, "--results": results, "--against": against}
+        | {"--skeleton": skeleton, "--sigmas": sigmas},
+    )
     bones = skeleton_of(annotations, skeleton, sigmas)
     metrics = coco_metrics(annotations, results, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
     rows = {results.name: metrics}
@@ -58,3 +67,4 @@ def score(
         console.print(difference, highlight=False, soft_wrap=True)
     write_json(metrics, json)
     write_json(content, details)
+    show_written(json, details)

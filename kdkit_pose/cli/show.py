@@ -16,6 +16,7 @@ from kdkit import TrainingResult
 from kdkit.files import write_atomically
 from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.evaluation import Comparison, KeypointErrors, Metrics
+from kdkit_pose.masks import MaskScores, MaskSource
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 CROWD_FIGURES = ("AP", "AP50", "AP75", "AP_easy", "AP_medium", "AP_hard", "AR", "AR50", "AR75")
@@ -108,12 +109,14 @@ def comparison_details(comparison: Comparison) -> dict[str, Any]:
     return {"difference": comparison.difference, **asdict(comparison)}
 
 
-def show_unused_masks(console: Console, **options: Path | None) -> None:
-    """Say of each option that gives a file of masks that no network reads it; by names such as predicted_masks."""
-    for name, path in options.items():
-        if path is not None:
-            option = f"--{name.replace('_', '-')}"
-            console.print(f"{option} is not used: no network here reads masks", soft_wrap=True, highlight=False)
+def show_doubtful_masks(measured: MaskScores | MaskSource, console: Console) -> None:
+    """Warn of a mask predictor that does no better than the filled box; nothing where that is not known."""
+    if measured.box is not None and measured.iou <= measured.box:
+        console.print(
+            f"warning: the box itself is the better mask (IoU {measured.box:.3f}, the predictor's "
+            f"{measured.iou:.3f}); train the predictor longer, or on more persons",
+            markup=False,
+        )
 
 
 def show_result(result: TrainingResult, console: Console) -> None:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from kdkit import ConfigurationError, Curriculum
 from kdkit_pose import recipes
@@ -21,6 +24,29 @@ class TeacherFile:
     path: Path | None
     model: str | None = None
     mask_fusion: str = "none"
+
+
+@dataclass(frozen=True)
+class TeacherFiles:
+    """The options that name the teachers."""
+
+    primary: Annotated[Path | None, typer.Option(help="The primary teacher's file (of fpd: the teacher's).")] = (
+        None
+    )
+    senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None
+    primary_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None
+    senior_model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None
+    senior_mask_fusion: Annotated[
+        str, typer.Option(help="How its mask enters, where the file does not say it.")
+    ] = "none"
+
+    @property
+    def by_role(self) -> dict[str, TeacherFile]:
+        """What they say of each teacher."""
+        return {
+            "primary": TeacherFile(self.primary, self.primary_model),
+            "senior": TeacherFile(self.senior, self.senior_model, self.senior_mask_fusion),
+        }
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,16 @@ class Codec(ABC):
                 f"codec {self.name!r}: decoder must be one of {get_args(Decoder)}, found {self.decoder!r}"
             )
 
+    def __str__(self) -> str:
+        """In a line for people: the size height x width, as the field writes it.
+
+        >>> from kdkit_pose.codecs import DARK
+        >>> print(DARK())
+        DARK(256x192, sigma 2, decoder peak)
+        """
+        width, height = self.input_size
+        return f"{type(self).__name__}({height}x{width}, sigma {self.sigma:g}, decoder {self.decoder})"
+
     @property
     def heatmap_size(self) -> tuple[int, int]:
         """Width and height of a heatmap, in its own pixels."""

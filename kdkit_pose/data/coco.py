@@ -46,8 +46,8 @@ class CocoKeypoints(Dataset[Sample]):
         boxes: A detector's boxes, a file or its content in COCO's result format, to be evaluated instead of
             the ground truth's. Samples then have neither ``mask``, ``heatmap``, ``visible`` nor
             ``keypoints``, unless ``unlabelled`` persons are kept. Of ``annotations`` only ``images`` are needed.
-        verify: Whether to look at each picture file now. Bad ones are left out and counted; otherwise they
-            raise when they are read.
+        verify: Whether to look at each picture file now. Bad ones are left out and counted, unless none is
+            there; otherwise they raise when they are read.
         masks: Whether samples have a ``mask``; by default they do, except with ``boxes`` that have no
             ``predicted_masks``.
         cache_images: Whether to keep decoded pictures in memory, in each worker: for small sets.
@@ -87,7 +87,8 @@ class CocoKeypoints(Dataset[Sample]):
 
     Raises:
         DataError: The annotations are no COCO keypoint file for the skeleton, an annotation is malformed, a
-            picture's name leads out of the folder, or no usable person is left.
+            picture's name leads out of the folder, the folder has none of the pictures, or no usable person is
+            left.
         ConfigurationError: ``boxes`` together with ``augment``, or with ``masks`` that were not predicted, unless
             ``unlabelled`` persons are kept; ``predicted_masks`` without masks.
     """
@@ -218,7 +219,7 @@ class CocoKeypoints(Dataset[Sample]):
 
     def __repr__(self) -> str:
         boxes = "detector" if self._detected else "ground-truth"
-        return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self._entries)} pictures, codec={self.codec})"
+        return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self._entries)} pictures, codec={self.codec!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker started afresh reads its own pictures.

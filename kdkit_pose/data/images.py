@@ -1,7 +1,7 @@
 """Pictures: where they come from, and what is checked about them."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -58,6 +58,33 @@ class PictureFolder:
             return Problem("picture is unreadable", error.strerror or str(error))
         return found
 
+    def check(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Raise if the folder has none of these pictures: it is hardly the one that is meant.
+
+        Raises:
+            DataError: There is no such folder, or no picture in it; it says whether another one has them.
+        """
+        if not self.root.is_dir():
+            what = "is a file" if self.root.exists() else "does not exist"
+            raise DataError(f"the images folder '{self.root}' {what}: give the folder of the pictures")
+        # The right folder has mostly the first one already.
+        if not entries or any(self.path(entry).exists() for entry in entries):
+            return
+        first = entries[0]["file_name"]
+        raise DataError(
+            f"{len(entries)} of the {len(entries)} pictures are missing from the images folder '{self.root}', the "
+            f"first of them '{first}'{self._where(first)}"
+        )
+
+    def _where(self, name: str) -> str:
+        """Where a picture is that is not in the folder, as the end of a sentence."""
+        # A file's name may begin with the folder's own, or lack that of a folder within.
+        near = (self.root.absolute().parent / name, *_within(self.root, name, levels=2))
+        found = next((path for path in near if path.exists()), None)
+        if found is None:
+            return ", which is in no folder within it either: give the folder of the pictures"
+        return f": '{Path(*found.parts[: -len(Path(name).parts)])}' holds it, give that folder"
+
     def __call__(self, entry: Mapping[str, Any]) -> Picture:
         """The picture, RGB uint8 [H, W, 3].
 
@@ -73,6 +100,14 @@ class PictureFolder:
         if found is not None:
             raise DataError(f"{path}: {found}")
         return decode_picture(content, path)
+
+
+def _within(folder: Path, name: str, levels: int) -> Iterator[Path]:
+    """Paths that end in ``name`` in the folders of a folder, and in theirs down to some levels."""
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        yield inner / name
+        if levels > 1:
+            yield from _within(inner, name, levels - 1)
 
 
 def read_picture(source: PictureSource, entry: Mapping[str, Any]) -> Picture:

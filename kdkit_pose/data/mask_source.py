@@ -17,6 +17,7 @@ class MaskSource:
         threshold: The probability from which on a pixel is the person's.
         iou: Mean intersection over union with the annotated masks of held-out persons, 0 to 1.
         persons: The number of these.
+        box: That of their boxes, filled, with the same masks; None where it is not known.
     """
 
     file: str
@@ -26,6 +27,7 @@ class MaskSource:
     threshold: float
     iou: float
     persons: int
+    box: float | None = None
 
     def __str__(self) -> str:
         return f"{self.file} (IoU {self.iou:.3f} on {self.persons} persons)"
@@ -54,6 +56,7 @@ class MaskSource:
             threshold=float(content["threshold"]),
             iou=float(content["iou"]),
             persons=int(content["persons"]),
+            box=None if content.get("box") is None else float(content["box"]),
         )
 
 

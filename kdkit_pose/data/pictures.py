@@ -21,7 +21,7 @@ class Pictures:
         verify: Whether to look at the files; only those of a folder can be.
 
     Raises:
-        DataError: An entry is malformed or its file name leads out of the folder.
+        DataError: An entry is malformed, its file name leads out of the folder, or the folder has none of them.
     """
 
     def __init__(self, content: Mapping[str, Any], source: str, images: PictureSource, *, verify: bool) -> None:
@@ -38,6 +38,8 @@ class Pictures:
             except DataError as error:
                 raise DataError(f"{source}: image entry number {position}: {error}") from error
             self.entries[entry["id"]] = entry
+        if verify and isinstance(images, PictureFolder):
+            images.check(tuple(self.entries.values()))
 
     def usable(self, image_id: int, name: str, report: Skipped) -> Entry | None:
         """The entry of a picture; None, noted in ``report`` under ``name``, if it cannot be used."""

@@ -1,11 +1,12 @@
 """Whether one network is better than another, or was luckier with the pictures: a paired bootstrap."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
@@ -104,15 +105,11 @@ def compare(
             f"the ground truth has {pictures} pictures with {persons} labelled persons: an interval needs two "
             "pictures and a person at least"
         )
-    generator = np.random.default_rng(seed)
     differences: list[float] = []
-    while len(differences) < resamples:
-        counts = np.bincount(generator.integers(pictures, size=pictures), minlength=pictures).astype(float)
-        # A draw without any person has no AP: it is drawn again.
-        if counts @ judged[0].persons > 0:
-            differences.append(average_precision(judged[0], counts) - average_precision(judged[1], counts))
-            if progress is not None:
-                progress(len(differences), resamples)
+    for counts in _draws(judged[0].persons, resamples, seed):
+        differences.append(average_precision(judged[0], counts) - average_precision(judged[1], counts))
+        if progress is not None:
+            progress(len(differences), resamples)
     low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Comparison(
         first=average_precision(judged[0]),
@@ -124,3 +121,21 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
+
+
+def _draws(persons: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw pictures with replacement, as many as there are, and yield how often each was drawn.
+
+    Args:
+        persons: How many each picture has.
+        resamples: How many draws.
+        seed: Of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    made = 0
+    while made < resamples:
+        counts = np.bincount(generator.integers(len(persons), size=len(persons)), minlength=len(persons))
+        # A draw without any person has no AP: it is drawn again.
+        if counts @ persons > 0:
+            made += 1
+            yield counts.astype(float)

@@ -109,21 +109,7 @@ def to_onnx(
     onnx.helper.set_model_props(model, metadata)
     content = model.SerializeToString()
     parity = measure_parity(shipped, content, codec)
-    if not (math.isfinite(parity.peak) and parity.peak > 0):
-        found = "all 0" if parity.peak == 0 else "not finite"
-        raise ExportError(
-            f"{network.name}: its heatmaps of random images are {found}, so that nothing shows whether onnxruntime"
-            f" computes the same; {path} is not written. Are these the weights of a trained network?"
-        )
-    # Not "difference > tolerance", which NaN would pass.
-    if not (parity.difference <= tolerance and parity.relative <= RELATIVE * tolerance):
-        share = "" if parity.difference > tolerance else f", {parity.relative:.1e} of that"
-        allowed = tolerance * RELATIVE if share else tolerance
-        raise ExportError(
-            f"{network.name}: with heatmaps up to {parity.peak:.2g} onnxruntime and PyTorch differ by"
-            f" {parity.difference:.1e}{share}, more than the {allowed:.0e} allowed; {path} is not written. If the"
-            " network is random in eval mode, mend that; else allow more, or export to safetensors"
-        )
+    _require_parity(parity, tolerance, network.name, path)
     try:
         write_atomically(Path(path), lambda file: file.write(content))
     except OSError as error:
@@ -138,6 +124,25 @@ def to_onnx(
         parity=parity,
         tolerance=tolerance,
     )
+
+
+def _require_parity(parity: Parity, tolerance: float, name: str, path: str | Path) -> None:
+    """Require that onnxruntime computes what PyTorch does, and that there is something to compare."""
+    if not (math.isfinite(parity.peak) and parity.peak > 0):
+        found = "all 0" if parity.peak == 0 else "not finite"
+        raise ExportError(
+            f"{name}: its heatmaps of random images are {found}, so that nothing shows whether onnxruntime"
+            f" computes the same; {path} is not written. Are these the weights of a trained network?"
+        )
+    # Not "difference > tolerance", which NaN would pass.
+    if not (parity.difference <= tolerance and parity.relative <= RELATIVE * tolerance):
+        share = "" if parity.difference > tolerance else f", {parity.relative:.1e} of that"
+        allowed = tolerance * RELATIVE if share else tolerance
+        raise ExportError(
+            f"{name}: with heatmaps up to {parity.peak:.2g} onnxruntime and PyTorch differ by"
+            f" {parity.difference:.1e}{share}, more than the {allowed:.0e} allowed; {path} is not written. If the"
+            " network is random in eval mode, mend that; else allow more, or export to safetensors"
+        )
 
 
 def _shape(value: Tensor) -> str:

@@ -1,7 +1,6 @@
 """Training a mask predictor on the masks that a data set has."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from kdkit_pose.masks.predictor import MaskPredictor
 from kdkit_pose.masks.saving import describe, save
 from kdkit_pose.masks.scores import MaskEvaluator, MaskScores
 from kdkit_pose.models.checkpoint_files import open_checkpoint
-
-# On what is learned; a run may be gone on with under others.
-_WITHOUT_EFFECT = ("workers", "tensorboard", "cpu", "progress")
 
 
 def fit_masks(
@@ -87,7 +83,7 @@ def fit_masks(
     # Dropout draws from the global generator.
     torch.manual_seed(settings.seed)
     described = {
-        **{name: value for name, value in asdict(settings).items() if name not in _WITHOUT_EFFECT},
+        **settings.to_config(),
         "model": describe(predictor),
         "data": train.fingerprint(),
         "val_data": val.fingerprint(),

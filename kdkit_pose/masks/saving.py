@@ -66,9 +66,10 @@ def load(path: str | Path) -> LoadedPredictor:
     file = open_checkpoint(path)
     header = file.metadata
     if "mask_predictor" not in header:
+        found = f"a pose network ({header['model']}) and " if "model" in header else ""
         raise CheckpointError(
-            f"{path} holds no mask predictor: kdkit-pose train-masks makes one, as student.safetensors in its "
-            "run's folder"
+            f"{path} holds {found}no mask predictor: kdkit-pose train-masks makes one, as student.safetensors in "
+            "its run's folder"
         )
     if "iou" not in header:
         raise CheckpointError(
@@ -81,6 +82,7 @@ def load(path: str | Path) -> LoadedPredictor:
             header["mask_predictor"], header["encoder"], (width, height), float(header["threshold"])
         )
         iou, persons = float(header["iou"]), int(header["iou_persons"])
+        box = float(header["iou_of_box"]) if "iou_of_box" in header else None
         predictor.load_state_dict(file.content)
     except (KeyError, ValueError, RuntimeError, ConfigurationError) as error:
         reason = str(error).partition("\n")[0]
@@ -90,6 +92,9 @@ def load(path: str | Path) -> LoadedPredictor:
     # Every run's file is called alike: its folder's name tells them apart.
     name = "/".join(path.resolve().parts[-2:])
     source = MaskSource(
-        *(name, sha256, predictor.title, predictor.input_size, predictor.threshold), iou=iou, persons=persons
+        *(name, sha256, predictor.title, predictor.input_size, predictor.threshold),
+        iou=iou,
+        persons=persons,
+        box=box,
     )
     return LoadedPredictor(predictor.eval(), source)

@@ -6,7 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kdkit_pose.models.checkpoint_check import Problem, check_described_fusion, misfit
+from kdkit_pose.models.checkpoint_check import (
+    Problem,
+    check_described_fusion,
+    check_described_model,
+    misfit,
+)
 from kdkit_pose.models.checkpoint_files import CheckpointFile, open_checkpoint
 from kdkit_pose.models.checkpoint_formats import OPENMMLAB_PART, Weights, find_weights, twice
 from kdkit_pose.models.checkpoint_report import LoadReport
@@ -31,13 +36,14 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = Fa
     Files are read with `weights_only=True`: no code in them runs. See `checkpoint_formats` for the layouts.
     An RGB network's file fits a mask-aware network, whose fusion then starts at zero, that is, equal to it.
     The reverse is refused, as far as it can be told: `multiply` has no weights, so only a kdkit safetensors
-    file says that its network read a mask.
+    file says that its network read a mask. A kdkit file fits only the network that its header names: another one
+    of the same entries would compute something else with them.
 
     Args:
         model: A network from `create`.
         path: The file.
         trunk_only: Load all but the head, and leave the head as it is: to start from an ImageNet classifier's
-            file, or from a pose network of other keypoints.
+            file, or from a pose network of other keypoints. The trunk may then be another network's, if it fits.
 
     Returns:
         What was loaded, what was not used, and what is fresh.
@@ -56,6 +62,9 @@ def load_weights(
     network: PoseNetwork, file: CheckpointFile, weights: Weights, *, trunk_only: bool = False
 ) -> LoadReport:
     """As `load_checkpoint`, from a file that is open."""
+    identity = identify_described(file.metadata, weights.tensors, (*weights.keys.values(), *weights.unused))
+    if not trunk_only:
+        check_described_model(network, file, identity)
     check_described_fusion(network, file)
     names = _entries(network, file, weights, trunk_only)
     own = network.state_dict()
@@ -63,8 +72,6 @@ def load_weights(
     filled = _fill(network, taken, trunk_only)
     problems = _problems(own, taken | filled, names)
     if problems:
-        every_key = (*weights.keys.values(), *weights.unused)
-        identity = identify_described(file.metadata, weights.tensors, every_key)
         only_head = all(_is_head(network, own, entry, names.get(entry, "")) for entry, _ in problems)
         raise misfit(network, file.path, weights, identity, problems, only_head=only_head)
     network.load_state_dict(taken | filled, strict=True)

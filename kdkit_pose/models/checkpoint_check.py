@@ -24,6 +24,19 @@ def check_described_fusion(network: PoseNetwork, file: CheckpointFile) -> None:
         raise _other_fusion(network, file.path, found)
 
 
+def check_described_model(network: PoseNetwork, file: CheckpointFile, identity: Identity | None) -> None:
+    """Require the network that a kdkit file's header names, even if the weights fit: they do not tell all.
+
+    A timm model and its `tf_` variant, for instance, have the same entries and pad their inputs differently: the
+    heatmaps would be wrong and nothing would show it.
+
+    Raises:
+        CheckpointError: The header names another one.
+    """
+    if "model" in file.metadata and identity is not None and identity.name != network.name:
+        raise _other_network(network, file.path, identity)
+
+
 def misfit(
     network: PoseNetwork,
     path: Path,

@@ -15,6 +15,13 @@ from kdkit_pose.models.identity_resnet import identify_resnet
 # LPN before ResNet, whose layout it has.
 FAMILIES = (identify_hrnet, identify_litehrnet, identify_lpn, identify_resnet, identify_hourglass)
 
+_MASK_PREDICTOR = Identity(
+    None,
+    "person-mask predictor",
+    unusable="it finds no keypoints; kdkit-pose predict-masks makes masks with it, which the commands take as"
+    " --predicted-masks",
+)
+
 
 def identify(tensors: Mapping[str, Tensor], keys: Iterable[str] = ()) -> Identity | None:
     """Read the identity from names and shapes.
@@ -34,6 +41,8 @@ def identify_described(
     metadata: Mapping[str, str], tensors: Mapping[str, Tensor], keys: Iterable[str] = ()
 ) -> Identity | None:
     """Read the identity from a kdkit file's header, else from the weights."""
+    if "mask_predictor" in metadata:
+        return _MASK_PREDICTOR
     found = identify(tensors, keys)
     name = metadata.get("model")
     if name is None:

@@ -27,6 +27,7 @@ no near duplicates of better ones:
 from kdkit_pose.prediction.boxes import BoxFile, Persons, read_boxes
 from kdkit_pose.prediction.folder import Drawing, PredictionFolder
 from kdkit_pose.prediction.heatmap_sheet import draw_heatmaps
+from kdkit_pose.prediction.keypoint_sheet import draw_keypoint_heatmaps
 from kdkit_pose.prediction.overlay import draw_poses
 from kdkit_pose.prediction.poses import Poses
 from kdkit_pose.prediction.predictor import Predictor
@@ -41,6 +42,7 @@ __all__ = [
     "PredictionFolder",
     "Predictor",
     "draw_heatmaps",
+    "draw_keypoint_heatmaps",
     "draw_poses",
     "find_pictures",
     "read_boxes",

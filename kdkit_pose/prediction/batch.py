@@ -23,6 +23,7 @@ class BatchReport:
         boxes: Where the boxes came from, in words.
         pictures: How many were read.
         persons: How many poses were found, without near duplicates.
+        boxless: The pictures that were not looked at, as the file has no box for them.
         unreadable: For each picture that could not be read, what was wrong with it.
         noted: What else is to be known, by reason.
     """
@@ -30,6 +31,7 @@ class BatchReport:
     boxes: str
     pictures: int = 0
     persons: int = 0
+    boxless: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     noted: Tally = field(default_factory=Tally)
 
@@ -42,15 +44,20 @@ class BatchReport:
     def lines(self) -> list[str]:
         """All that is to be known beside it."""
         noted = [f"noted: {self.noted}"] if self.noted.total else []
-        return [f"left out: {problem}" for problem in self.unreadable] + noted
+        skipped = [f"skipped: {_listed(self.boxless)}"] if self.boxless else []
+        return skipped + [f"left out: {problem}" for problem in self.unreadable] + noted
 
 
 class Batch:
-    """Predicts the pictures that it was made for, each by the boxes that a file gives it.
+    """Predicts pictures, each by the boxes that a file gives it; one that gets no box is not looked at.
+
+    Attributes:
+        files: The pictures to predict.
+        report: What came of it.
 
     Args:
         predictor: The network and its conventions.
-        files: The pictures.
+        files: The pictures that there are.
         listed: Boxes of a file, or only the pictures' ids; None to number the pictures from 1 on in their order.
         whole: Whether each picture is taken for one person's box, rather than those of ``listed``.
         upright: Whether to turn pictures by their EXIF orientation.
@@ -83,6 +90,8 @@ class Batch:
         if listed is not None:
             _require_known(listed, matched, files, boxes=not whole)
             self._note(listed, matched)
+        self.files = [file for file in files if whole or _has_boxes(self._known[file.name])]
+        self.report.boxless = [file.name for file in files if file not in self.files]
         if predictor.reads_masks:
             _require_masks(None if whole else matched)
 
@@ -111,7 +120,7 @@ class Batch:
         if self._whole:
             poses, masks = predictor.predict(picture, heatmaps=self._heatmaps), None
         else:
-            chosen = self._chosen(known, file)
+            chosen = self._chosen(known or Persons(None, file.name), file)
             masks = chosen.masks
             poses = predictor.predict(
                 picture,
@@ -129,11 +138,8 @@ class Batch:
         results = poses.results(self._numbers[file.name], name, self._category)
         folder.add(file, picture, poses, results, [masks[row] for row in rows] if masks is not None else None)
 
-    def _chosen(self, known: Persons | None, file: PictureFile) -> Persons:
+    def _chosen(self, known: Persons, file: PictureFile) -> Persons:
         """The boxes to look at."""
-        if known is None or not known.boxes:
-            self.report.noted.add("picture without a box", file.name)
-            return Persons(None, file.name)
         order = np.argsort([-score for score in known.scores], kind="stable")[: self._most]
         if len(order) < len(known.boxes):
             self.report.noted.add("box left out by --max-persons", file.name, len(known.boxes) - len(order))
@@ -169,10 +175,20 @@ def _numbers(files: Sequence[PictureFile], known: dict[str, Persons | None]) -> 
     return numbers
 
 
+def _has_boxes(persons: Persons | None) -> bool:
+    return persons is not None and bool(persons.boxes)
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    """How many pictures without a box there are, and the first names."""
+    count = f"{len(names)} picture{'' if len(names) == 1 else 's'} without a box"
+    return f"{count} ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+
+
 def _require_known(
     listed: BoxFile, matched: Sequence[Persons | None], files: Sequence[PictureFile], *, boxes: bool
 ) -> None:
-    if not any(persons is not None and (persons.boxes or not boxes) for persons in matched):
+    if not any(_has_boxes(persons) if boxes else persons is not None for persons in matched):
         names = ", ".join(persons.file_name for persons in listed.pictures[:2])
         raise DataError(
             f"{listed.source}: {'no box for' if boxes else 'does not list'} any of the {len(files)} pictures, "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from kdkit.errors import DataError
+from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.data.annotations import read_json
 from kdkit_pose.data.categories import PERSON_CATEGORY, person_categories
 from kdkit_pose.data.mask_filling import masks_for
@@ -125,9 +125,15 @@ def read_boxes(
     Raises:
         DataError: A file cannot be read or is of another kind, a row is malformed, the list names its pictures
             by ids and there are no annotations to look them up, or the masks were predicted for other boxes.
+        ConfigurationError: ``annotations`` are given for an annotation file, which needs none.
     """
     content = read_json(path)[0]
     if isinstance(content, Mapping):
+        if annotations is not None:
+            raise ConfigurationError(
+                f"{path} is an annotation file, which says itself which pictures its boxes are of: leave "
+                f"--annotations {annotations} out"
+            )
         boxes = _from_annotations(content, str(path), masks=masks or predicted_masks is not None)
         of: tuple[str | Path, str | Path | None] = (path, None)
     elif isinstance(content, list):

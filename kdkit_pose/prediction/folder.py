@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from kdkit.errors import ConfigurationError, RunFolderError
 from kdkit.files import write_atomically
 from kdkit_pose.codecs import Codec
@@ -12,6 +14,7 @@ from kdkit_pose.data.masks import EncodedMask
 from kdkit_pose.evaluation import write_results
 from kdkit_pose.prediction.checks import Picture
 from kdkit_pose.prediction.heatmap_sheet import draw_heatmaps
+from kdkit_pose.prediction.keypoint_sheet import draw_keypoint_heatmaps
 from kdkit_pose.prediction.overlay import draw_poses
 from kdkit_pose.prediction.page import ShownPicture, render_predictions, thumbnail, to_jpeg
 from kdkit_pose.prediction.poses import Poses
@@ -21,6 +24,7 @@ from kdkit_pose.skeleton import Skeleton
 from kdkit_pose.skeleton_names import side
 
 _QUALITY = 93
+_KINDS = ("overlays", "heatmaps", "keypoint-heatmaps")
 MOST_SHOWN = 200
 """How many pictures the page shows; with more, it would be slow."""
 
@@ -34,18 +38,21 @@ class Drawing:
         enlarged: See :func:`kdkit_pose.prediction.draw_poses`.
         heatmaps: Whether to write a sheet of heatmaps for each picture.
         masks: Whether to draw the persons' masks.
+        keypoint_heatmaps: Whether to write a sheet for each person, with a heatmap for each keypoint.
     """
 
     threshold: float = 0.2
     enlarged: int | None = None
     heatmaps: bool = False
     masks: bool = False
+    keypoint_heatmaps: bool = False
 
 
 class PredictionFolder:
-    """Writes ``results.json``, ``overlays/``, maybe ``heatmaps/``, and ``predictions.html``.
+    """Writes ``results.json``, ``overlays/``, maybe ``heatmaps/`` and ``keypoint-heatmaps/``, and a page of all.
 
-    Each file appears whole or not at all. Those of an earlier prediction are replaced.
+    The page is ``predictions.html``. Each file appears whole or not at all. Those of an earlier prediction
+    are replaced.
 
     Args:
         path: The folder; made where it is missing.
@@ -101,6 +108,8 @@ class PredictionFolder:
             sheet = draw_heatmaps(picture, poses, self._codec)
             self._draw(self.path / "heatmaps" / place, sheet)
             links.append(("heatmaps", f"heatmaps/{place}"))
+        if drawing.keypoint_heatmaps:
+            links += self._draw_keypoints(place, picture, poses)
         self._results.extend(dict(result) for result in results)
         self._count += 1
         if self._count <= MOST_SHOWN:
@@ -109,8 +118,18 @@ class PredictionFolder:
 
     def leftovers(self) -> int:
         """How many drawings are there that this prediction did not make: an earlier one's."""
-        drawn = (path for kind in ("overlays", "heatmaps") for path in (self.path / kind).rglob("*"))
+        drawn = (path for kind in _KINDS for path in (self.path / kind).rglob("*"))
         return sum(path.is_file() and path not in self._written for path in drawn)
+
+    def _draw_keypoints(self, place: str, picture: Picture, poses: Poses) -> list[tuple[str, str]]:
+        """Draw a sheet for each person, the surest first, and return what the page links to."""
+        links = []
+        for number, row in enumerate(np.argsort(-poses.scores, kind="stable"), start=1):
+            name = f"keypoint-heatmaps/{place.removesuffix('.jpg')}-{number}.jpg"
+            sheet = draw_keypoint_heatmaps(picture, poses, int(row), self._codec, self._skeleton)
+            self._draw(self.path / name, sheet)
+            links.append((f"keypoints of {poses.scores[row]:.2f}", name))
+        return links
 
     def _draw(self, path: Path, picture: Picture) -> None:
         _write(path, to_jpeg(picture, _QUALITY))
@@ -130,6 +149,7 @@ class PredictionFolder:
     def _refuse_sources(self, files: Sequence[PictureFile]) -> None:
         sources = {file.path.resolve() for file in files}
         drawn = [self.path / kind / place for kind in ("overlays", "heatmaps") for place in self._places.values()]
+        drawn += sorted((self.path / "keypoint-heatmaps").rglob("*.jpg"))
         for target in drawn:
             if target.resolve() in sources:
                 raise ConfigurationError(

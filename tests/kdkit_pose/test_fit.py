@@ -9,7 +9,7 @@ from kdkit_pose import Augment, codecs, models, recipes
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import loader
 from kdkit_pose.evaluation import Evaluator
-from kdkit_pose.fit import FitSettings, fit
+from kdkit_pose.fit import FitSettings, check_run_folder, fit
 
 SETTINGS = {"batch_size": 4, "evaluate_every": 1, "schedule": "cosine", "cpu": True, "progress": False}
 
@@ -36,7 +36,17 @@ class Fragile:
 def run(small_network, tiny_teacher, tiny_people, tiny_evaluator):
     """Runs ODKD, two epochs a stage."""
 
-    def start(out, *, wrap=None, evaluator=tiny_evaluator, data_seed=1, network=None, curriculum=None, **options):
+    def start(
+        out,
+        *,
+        wrap=None,
+        evaluator=tiny_evaluator,
+        data_seed=1,
+        network=None,
+        curriculum=None,
+        before_training=None,
+        **options,
+    ):
         curriculum = curriculum or recipes.odkd(
             tiny_teacher("primary"), tiny_teacher("senior", "concat"), primary_until=2, senior_until=2
         )
@@ -44,7 +54,12 @@ def run(small_network, tiny_teacher, tiny_people, tiny_evaluator):
         data = tiny_people(drawing=data_seed, wrap=wrap, augment=Augment(), seed=settings.seed, masks=True)
         codec = DARK(input_size=(32, 32), decoder=recipes.decoder_for(curriculum))
         network = network or small_network(9)
-        return fit(network, curriculum, data, out, settings, evaluator=evaluator, codec=codec)
+        return fit(
+            *(network, curriculum, data, out, settings),
+            evaluator=evaluator,
+            codec=codec,
+            before_training=before_training,
+        )
 
     return start
 
@@ -287,3 +302,53 @@ def test_a_stack_may_be_left_out_on_purpose(hourglass, tiny_people, tmp_path):
     curriculum = Curriculum(Stage("last", objectives, until=Epochs(1)))
     fit(hourglass, curriculum, tiny_people(), tmp_path, FitSettings(**SETTINGS))
     assert not any("heatmap_1" in key for key in _flat(json.loads((tmp_path / "metrics.jsonl").read_text())))
+
+
+def test_what_takes_long_comes_after_all_checks_and_changes_nothing(run, straight, tmp_path):
+    folder = tmp_path / "run"
+    seen = []
+
+    def before_training():
+        seen.append(folder.exists())
+        torch.rand(5)
+
+    with pytest.raises(ConfigurationError, match="batch size"):
+        run(folder, before_training=before_training, batch_size=500)
+    assert seen == []
+    run(folder, before_training=before_training)
+    assert seen == [False]
+    assert outcome(folder) == straight
+    run(folder, before_training=before_training)  # finished
+    with pytest.raises(RunFolderError, match="another run"):
+        run(folder, before_training=before_training, seed=1)
+    assert seen == [False]
+
+
+def test_a_run_that_goes_on_does_what_takes_long_again(run, tiny_evaluator, tmp_path):
+    calls = []
+    with pytest.raises(Interrupted):
+        run(tmp_path, evaluator=Fragile(tiny_evaluator, 1))
+    with pytest.raises(RunFolderError, match="another run"):
+        run(tmp_path, before_training=lambda: calls.append(0), seed=1)
+    run(tmp_path, before_training=lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_training_draws_by_its_seed_whatever_was_drawn_before(run, tmp_path, monkeypatch):
+    from kdkit import Trainer
+
+    monkeypatch.setattr(Trainer, "fit", lambda self: torch.rand(3))
+    drawn = run(tmp_path, seed=5, before_training=lambda: torch.rand(7))
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(5)))
+
+
+def test_a_folder_is_looked_at_before_data_and_network_are_there(run, tmp_path):
+    run(tmp_path)
+    settings = FitSettings(**SETTINGS)
+    check_run_folder(tmp_path, settings, {})
+    # What has no effect on what is learned may differ.
+    check_run_folder(tmp_path, FitSettings(**{**SETTINGS, "workers": 2, "tensorboard": True}), {})
+    with pytest.raises(RunFolderError, match=r"differs in config\.seed "):
+        check_run_folder(tmp_path, FitSettings(**SETTINGS, seed=1), {})
+    with pytest.raises(RunFolderError, match=r"differs in config\.recipe "):
+        check_run_folder(tmp_path, settings, {"recipe": "fpd"})

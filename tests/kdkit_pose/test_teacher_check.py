@@ -111,3 +111,16 @@ def test_one_teacher_at_a_time_is_on_the_device(teachers, check, monkeypatch):
         monkeypatch.setattr(teacher, "to", lambda device, n=name, t=teacher: moves.append((n, str(device))) or t)
     check(0.7, 0.8, device=torch.device("cuda:1"))
     assert moves == [("primary", "cuda:1"), ("primary", "cpu"), ("senior", "cuda:1"), ("senior", "cpu")]
+
+
+def test_teachers_go_back_to_where_they_were(check, teachers, monkeypatch):
+    from types import SimpleNamespace
+
+    from kdkit import ModuleTeacher
+
+    there, here = torch.device("cuda", 1), torch.device("cpu")
+    moves = []
+    monkeypatch.setattr(ModuleTeacher, "parameters", lambda self: [SimpleNamespace(device=there)])
+    monkeypatch.setattr(ModuleTeacher, "to", lambda self, device: moves.append((self.name, device)) or self)
+    check(0.7, 0.8, device=here)
+    assert moves == [("primary", here), ("primary", there), ("senior", here), ("senior", there)]

@@ -33,6 +33,7 @@ def official(small_network, tmp_path_factory):
 def test_a_student_becomes_onnx(run, student, tmp_path):
     out = tmp_path / "student.onnx"
     printed = run("export", "--checkpoint", student, "--format", "onnx", "--out", out)
+    assert printed.splitlines()[-1] == f"written: {out}"
     for part in (str(student), str(out), "hrnet_w8_small", "[batch, 3, 64, 32]", "differ by at most"):
         assert part in printed
     assert codecs.from_metadata(read_onnx_metadata(out)) == CODEC
@@ -91,7 +92,7 @@ def test_mistakes_write_nothing(fail, student, official, tmp_path):
 
 def test_the_checkpoint_is_not_overwritten(fail, student):
     before = student.read_bytes()
-    assert "the checkpoint itself" in fail(
+    assert "would replace --checkpoint" in fail(
         "export",
         "--checkpoint",
         student,

@@ -9,6 +9,9 @@ import pytest
 
 from kdkit_pose.masks import PredictedMasks
 
+DOUBT = "the box itself is the better mask"
+"""What is said of a predictor as short of training as this one."""
+
 
 @pytest.fixture(scope="module")
 def predictor(chain: Any, run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
@@ -48,6 +51,7 @@ def test_training_says_how_good_the_masks_are(predictor: tuple[Path, str]) -> No
     assert path.exists()
     assert "with a mask of their own" in printed
     assert "a mask of ones: 0." in printed
+    assert DOUBT in printed
     config = json.loads((path.parent / "config.json").read_text())["config"]
     assert config["model"]["mask_predictor"] == "pspnet"
 
@@ -67,6 +71,7 @@ def test_masks_are_predicted_used_and_named(
         predicted = PredictedMasks.load(out)
         assert f"masks of {len(predicted)} " in printed
         assert f"predicted by {predicted.source}" in printed
+        assert DOUBT in printed
         printed = run(
             *("evaluate", "--checkpoint", chain.student("senior"), *data, *extra, "--no-flip"),
             *("--predicted-masks", out, "--details", tmp_path / "details.json"),
@@ -81,12 +86,13 @@ def test_training_with_predicted_masks_names_them_in_its_config(
     masks, out = tmp_path / "masks.json", tmp_path / "run"
     images = ["--images", chain.images]
     run("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, *images, "--out", masks)
-    run(
+    printed = run(
         *("train", "--model", "hrnet_w8_small", "--mask-fusion", "concat", "--train-annotations", unmasked),
         *(*images, "--predicted-masks", masks, "--epochs", 1, "--batch-size", 4, "--input-size", "64x64"),
         *("--out", out),
     )
     assert PredictedMasks.load(masks).source.sha256 in (out / "config.json").read_text()
+    assert DOUBT in printed
 
 
 def test_what_is_no_predictor_or_would_be_overwritten_is_one_line(
@@ -94,7 +100,14 @@ def test_what_is_no_predictor_or_would_be_overwritten_is_one_line(
 ) -> None:
     data = ["--annotations", unmasked, "--images", chain.images]
     line = fail("predict-masks", "--checkpoint", chain.student("primary"), *data, "--out", tmp_path / "m.json")
-    assert "no mask predictor" in line
+    assert "holds a pose network (hrnet_w8_small) and no mask predictor" in line
+    for command in (
+        ("evaluate", *data),
+        ("predict", "--out", tmp_path / "r", chain.images),
+        ("export", "--format", "onnx", "--out", tmp_path / "m.onnx"),
+    ):
+        line = fail(*command, "--checkpoint", predictor[0])
+        assert "a person-mask predictor: it finds no keypoints; kdkit-pose predict-masks" in line
     before = unmasked.read_bytes()
     assert "would replace" in fail("predict-masks", "--checkpoint", predictor[0], *data, "--out", unmasked)
     assert unmasked.read_bytes() == before

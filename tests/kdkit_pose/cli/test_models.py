@@ -28,6 +28,7 @@ def test_latency_is_measured_for_the_names_and_batches_given(run, tmp_path):
     assert list(content["models"]) == ["hrnet_w8_small", "hrnet_w16_small"]
     assert "ms at 3" in printed
     assert content["measured on"] in printed
+    assert printed.splitlines()[-1] == f"written: {out}"
     assert f"PyTorch {torch.__version__}" in content["measured on"]
     for name, found in content["models"].items():
         network = models.create(name)

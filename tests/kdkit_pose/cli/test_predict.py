@@ -14,7 +14,7 @@ import pytest
 
 from kdkit_pose import models
 from kdkit_pose.cli import main
-from kdkit_pose.codecs import DARK
+from kdkit_pose.codecs import DARK, MSRA
 from kdkit_pose.evaluation import coco_metrics
 from kdkit_pose.skeleton import COCO
 
@@ -176,10 +176,57 @@ def test_boxes_of_a_detector(chain, base, run, out, tmp_path):
     text = run(*base, *listed, "--max-persons", 2, chain.images)
     assert "detector boxes of boxes.json" in text
     assert "box left out by --max-persons: 2" in text
-    assert "picture without a box" in text
+    skipped = sum(1 for _ in chain.images.rglob("*.jpg")) - 2
+    assert f"skipped: {skipped} pictures without a box (" in text
     assert {result["image_id"] for result in results(out)} == {entry["id"] for entry in pictures[:2]}
     assert {result["bbox"][0] for result in results(out)} <= {5.0, 10.0}
     assert {result["file_name"] for result in results(out)} == {entry["file_name"] for entry in pictures[:2]}
+
+
+def test_pictures_without_a_box_are_named_and_not_drawn(base, photos, run, out, tmp_path):
+    (photos / "b" / "broken.png").write_text("no picture, and nobody looks at it")
+    (tmp_path / "boxes.json").write_text(json.dumps([{"file_name": "2.png", "bbox": [5, 5, 40, 30]}]))
+    text = run(*base, "--boxes", tmp_path / "boxes.json", photos)
+    assert "1 person in 1 picture; detector boxes of boxes.json" in text
+    assert "skipped: 3 pictures without a box (a/1.jpg, b/1.jpg, b/broken.png)" in text
+    assert written(out) == ["overlays/2.jpg", "predictions.html", "results.json"]
+    page = (out / "predictions.html").read_text()
+    assert page.count("<figure>") == 1
+    assert "skipped: 3 pictures without a box" in page
+    # One that the file lists with nobody in it is no other.
+    listed = {"images": [{"id": n, "file_name": name} for n, name in enumerate(["2.png", "a/1.jpg"])]}
+    (tmp_path / "boxes.json").write_text(
+        json.dumps({**listed, "annotations": [{"id": 1, "image_id": 0, "bbox": [5, 5, 40, 30]}]})
+    )
+    text = run(*base, "--boxes", tmp_path / "boxes.json", photos / "2.png", photos / "a")
+    assert "skipped: 1 picture without a box (a/1.jpg)" in text
+    assert "skipped" not in run(*base, "--boxes", tmp_path / "boxes.json", photos / "2.png")
+    assert "skipped" not in run(*base, photos / "2.png")
+
+
+def test_many_pictures_without_a_box_are_counted_and_some_named(base, photos, run, tmp_path):
+    for n in range(6):
+        (photos / f"{n}.jpg").write_bytes(b"")
+    (tmp_path / "boxes.json").write_text(json.dumps([{"file_name": "2.png", "bbox": [5, 5, 40, 30]}]))
+    text = run(*base, "--boxes", tmp_path / "boxes.json", photos)
+    assert "skipped: 8 pictures without a box (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)" in text
+
+
+def test_each_keypoints_heatmap_has_a_place_on_the_page(base, photos, run, out, tmp_path, fail):
+    rows = [{"file_name": "2.png", "bbox": [5 + 30 * n, 5, 20, 30], "score": 0.4 + 0.5 * n} for n in range(2)]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    arguments = [*base, "--boxes", tmp_path / "boxes.json", "--keypoint-heatmaps", photos / "2.png"]
+    run(*arguments)
+    sheets = ["keypoint-heatmaps/2-1.jpg", "keypoint-heatmaps/2-2.jpg"]
+    assert written(out) == [*sheets, "overlays/2.jpg", "predictions.html", "results.json"]
+    page = (out / "predictions.html").read_text()
+    assert page.index(sheets[0]) < page.index(sheets[1])
+    run(*arguments, "--heatmaps")
+    assert written(out) == ["heatmaps/2.jpg", *sheets, "overlays/2.jpg", "predictions.html", "results.json"]
+    assert "3 drawings of an earlier prediction" in run(*base, photos / "2.png")
+    before = (out / sheets[0]).read_bytes()
+    assert "would be overwritten" in fail(*base, out / sheets[0])
+    assert (out / sheets[0]).read_bytes() == before
 
 
 def test_the_ids_are_the_annotations_with_whole_pictures_too(chain, base, run, out):
@@ -227,12 +274,12 @@ def test_masks_are_drawn_when_asked_for(chain, base, run, out):
 def test_a_file_that_says_nothing_is_decoded_by_what_is_said(run, photos, small_network, tmp_path, out):
     models.save(small_network(), tmp_path / "bare.safetensors")
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png")
-    assert "DARK(input_size=(192, 256)" in text
+    assert str(DARK(input_size=(192, 256))) in text
     assert "assumed, as the file does not say it; see --codec and --input-size" in text
     assert "skeleton coco (assumed, for 17 keypoints; see --skeleton)" in text
     asked = ["--codec", "msra", "--input-size", "64x32"]
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png", *asked)
-    assert "MSRA(input_size=(32, 64)" in text
+    assert str(MSRA(input_size=(32, 64))) in text
     assert "(as asked for)" in text
 
 

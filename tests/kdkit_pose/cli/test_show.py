@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from kdkit import ConfigurationError
-from kdkit_pose import DARK, UDP, CocoKeypoints, Evaluator, SyntheticPeople, loader
-from kdkit_pose.cli.show import FIGURES, Tracked, metrics_table, progress_bar, write_json
+from kdkit_pose import DARK, UDP, CocoKeypoints, Evaluator, SyntheticPeople, loader, masks
+from kdkit_pose.cli.show import FIGURES, Tracked, metrics_table, progress_bar, show_doubtful_masks, write_json
 
 
 @pytest.fixture
@@ -66,3 +66,19 @@ def test_json_is_written_whole_and_none_is_null(metrics, tmp_path):
     assert json.loads((tmp_path / "deep" / "figures.json").read_text()) == {**metrics, "APM": None}
     write_json(metrics, None)
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+@pytest.mark.parametrize(("iou", "box", "warned"), [(0.5, 0.6, True), (0.6, 0.6, True), (0.7, 0.6, False)])
+def test_masks_no_better_than_the_box_are_doubted(capsys, iou, box, warned):
+    source = masks.MaskSource("m.safetensors", "0" * 64, "fpn", (64, 64), 0.5, iou=iou, persons=9, box=box)
+    for measured in (source, masks.MaskScores(iou, 0.4, box, persons=9)):
+        show_doubtful_masks(measured, Console(width=200))
+        text = capsys.readouterr().out
+        assert ("warning: the box itself is the better mask" in text) == warned
+        assert (f"IoU {box:.3f}, the predictor's {iou:.3f}" in text) == warned
+
+
+def test_masks_of_which_the_box_is_not_known_are_not_doubted(capsys):
+    source = masks.MaskSource("m.safetensors", "0" * 64, "fpn", (64, 64), 0.5, iou=0.1, persons=9)
+    show_doubtful_masks(source, Console(width=200))
+    assert not capsys.readouterr().out

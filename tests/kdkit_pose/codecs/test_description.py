@@ -100,3 +100,8 @@ def test_a_cell_is_the_input_divided_by_the_heatmap():
 @pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17), (0.5, 3), (2.5, 15)])
 def test_dark_smooths_by_the_published_kernels(sigma, kernel):
     assert codecs.DARK(sigma=sigma).blur_kernel == kernel
+
+
+def test_people_read_the_height_first():
+    assert str(codecs.create("udp", (192, 256), 2.5, "centroid")) == "UDP(256x192, sigma 2.5, decoder centroid)"
+    assert repr(codecs.create("udp", (192, 256))) == "UDP(input_size=(192, 256), sigma=2.0, decoder='peak')"

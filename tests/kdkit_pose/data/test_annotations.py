@@ -95,7 +95,7 @@ def test_no_person_left_is_an_error_that_says_why(changes: Any, content: Any, pe
 
 
 def test_no_picture_left_is_an_error_that_names_it(content: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"picture is missing: 1 \(picture\.png"):
+    with pytest.raises(DataError, match=r"1 of the 1 pictures are missing from .* 'picture\.png'"):
         CocoKeypoints(content(), tmp_path, codec=CODEC)
 
 

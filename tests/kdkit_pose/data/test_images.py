@@ -143,3 +143,43 @@ def test_normalize_is_its_formula_and_has_an_inverse() -> None:
     expected = (picture / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(normalize(picture), expected.transpose(2, 0, 1), atol=1e-6)
     np.testing.assert_array_equal(denormalize(normalize(picture)), picture)
+
+
+def test_a_folder_with_some_of_the_pictures_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").touch()
+    PictureFolder(tmp_path).check([entry("a.jpg"), entry("b.jpg")])
+    PictureFolder(tmp_path).check([])
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere' does not exist"):
+        PictureFolder(tmp_path / "nowhere").check([entry("a.jpg")])
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"a\.jpg' is a file"):
+        PictureFolder(tmp_path / "a.jpg").check([entry("a.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "place"),
+    [
+        ("images", "a.jpg", "images/train"),  # within
+        (".", "a.jpg", "images/train"),  # two folders within
+        ("images/train", "train/a.jpg", "images"),  # the name begins with the folder's own
+        (".", "train/a.jpg", "images"),
+    ],
+)
+def test_a_folder_without_any_says_which_one_is_meant(given: str, name: str, place: str, tmp_path: Path) -> None:
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "train" / "a.jpg").touch()
+    words = rf"2 of the 2 pictures are missing from .* '{name}': '{tmp_path / place}' holds it"
+    with pytest.raises(DataError, match=words):
+        PictureFolder(tmp_path / given).check([entry(name), entry("other.jpg")])
+
+
+def test_a_folder_without_any_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "1" / "2" / "3").mkdir(parents=True)
+    (tmp_path / "1" / "2" / "3" / "a.jpg").touch()  # too deep to be looked for
+    with pytest.raises(
+        DataError, match=r"1 of the 1 pictures .* 'a\.jpg', which is in no folder within it either"
+    ):
+        PictureFolder(tmp_path).check([entry("a.jpg")])

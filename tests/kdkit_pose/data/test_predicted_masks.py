@@ -238,3 +238,11 @@ def test_files_that_are_none_of_masks_are_refused(tmp_path: Path) -> None:
 def test_a_source_survives_json() -> None:
     assert MaskSource.from_json(json.loads(json.dumps(SOURCE.to_json()))) == SOURCE
     assert MaskSource.from_json(replace(SOURCE, iou=0.25).to_json()) != SOURCE
+
+
+def test_how_good_the_box_is_travels_where_it_is_known() -> None:
+    assert MaskSource.from_json(replace(SOURCE, box=0.7).to_json()).box == 0.7
+    assert MaskSource.from_json(SOURCE.to_json()).box is None
+    older = SOURCE.to_json()
+    del older["box"]
+    assert MaskSource.from_json(older) == SOURCE

@@ -36,7 +36,7 @@ def test_the_report_names_what_was_written(make, tmp_path):
     codec = UDP(input_size=(64, 64))
     report = to_safetensors(make(SMALL, num_keypoints=14), tmp_path / "crowd.safetensors", codec, CROWDPOSE)
     text = str(report)
-    for part in ("crowd.safetensors", "hrnet_w8_small", repr(codec), "'crowdpose'", "equal to the bit"):
+    for part in ("crowd.safetensors", "hrnet_w8_small", str(codec), "'crowdpose'", "equal to the bit"):
         assert part in text
     assert Skeleton.from_metadata(models.read_metadata(report.path)) == CROWDPOSE
 

@@ -40,6 +40,7 @@ def test_the_file_says_how_good_it_is(trained: Trained) -> None:
     assert trained.loaded.source.iou == trained.scores.iou
     assert trained.loaded.source.persons == trained.scores.persons
     assert float(read_metadata(trained.file)["iou_of_box"]) == trained.scores.box
+    assert trained.loaded.source.box == trained.scores.box
 
 
 def test_the_scores_are_those_of_a_slow_reference(trained: Trained, people: Callable) -> None:

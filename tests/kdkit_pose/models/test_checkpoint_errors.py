@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit_pose import models
+from kdkit_pose.models.saving import load_described
 
 Refused = Callable[..., str]
 
@@ -240,3 +241,35 @@ def test_a_headers_weight_that_is_there_twice_is_refused(assert_refused: Refused
     state = model.state_dict() | {"conv1.0.weight": torch.zeros(1)}
     save_file(state, tmp_path / "both.safetensors", models.describe(model))
     assert_refused(model, tmp_path / "both.safetensors", "backbone.conv1.0.weight twice")
+
+
+def test_a_header_of_another_network_with_equal_shapes_is_refused(assert_refused: Refused, tmp_path: Path) -> None:
+    # The same entries, but one pads as PyTorch does and the other as TensorFlow: the heatmaps differ.
+    name, other = "simplebaseline_tf_efficientnet_lite0", "simplebaseline_efficientnet_lite0"
+    model, path = models.create(other), tmp_path / "student.safetensors"
+    state = models.create(name).state_dict()
+    assert {key: value.shape for key, value in state.items()} == {
+        key: value.shape for key, value in model.state_dict().items()
+    }
+    save_file(state, path, models.describe(model) | {"model": name})
+    words = (
+        f"this file is a {name}, the network built is {model.title}",
+        f"use models.create({name!r}, ...), or --model",
+    )
+    assert_refused(model, path, *words)
+    with pytest.raises(CheckpointError, match=f"the network built is {model.title}"):
+        load_described(path, model=other)
+    # A trunk to start from may be another network's, and a file without a header is what it fits.
+    models.load_checkpoint(model, path, trunk_only=True)
+    save_file(state, path)
+    models.load_checkpoint(model, path)
+
+
+def test_a_mask_predictors_file_is_named_and_what_it_is_for(assert_refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "student.safetensors"
+    save_file({"network.encoder.conv.weight": torch.zeros(1)}, path, {"mask_predictor": "fpn", "encoder": "any"})
+    words = "a person-mask predictor: it finds no keypoints; kdkit-pose predict-masks makes masks with it"
+    with pytest.raises(CheckpointError, match=words):
+        models.load(path)
+    assert_refused(models.create("hrnet_w8_small"), path, "is a person-mask predictor", "predict-masks")
+    assert "person-mask predictor, it finds no keypoints" in str(models.recognise(path))

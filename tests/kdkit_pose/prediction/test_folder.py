@@ -1,5 +1,7 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kdkit_pose.codecs import DARK
@@ -60,3 +62,14 @@ def test_no_two_drawings_are_called_alike_even_where_case_is_ignored(tmp_path):
     assert drawn[0] == "a.jpg"
     assert drawn[5] == "sub/a.jpg"
     assert all(name.endswith(".jpg") for name in drawn)
+
+
+def test_the_surest_persons_keypoints_come_first(tmp_path, picture, make_poses):
+    files = [PictureFile(tmp_path / "1.jpg", "1.jpg")]
+    written = PredictionFolder(tmp_path / "out", files, COCO, CODEC, Drawing(enlarged=1, keypoint_heatmaps=True))
+    poses = replace(make_poses(2).select([1, 0]), heatmaps=np.zeros((2, 17, 16, 8), dtype=np.float32))
+    written.add(files[0], picture, poses, [])
+    written.finish("Predictions", "what was done", [])
+    page = written.page_path.read_text()
+    assert '<a href="keypoint-heatmaps/1-1.jpg">keypoints of 0.90</a>' in page
+    assert '<a href="keypoint-heatmaps/1-2.jpg">keypoints of 0.80</a>' in page

@@ -1,0 +1,75 @@
+"""A run folder that holds another run, told in the command line's words."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from kdkit import RunFolderError
+
+_TEACHER = r"(?:config\.teachers|teacher_weights)\.(\w+)[.\[].*"
+_OPTIONS = {
+    r"config\.codec\.codec": "--codec",
+    r"config\.codec\.codec_input_size": "--input-size",
+    r"config\.codec\.codec_sigma": "--sigma",
+    r"config\.model\.mask_predictor": "--architecture",
+    r"config\.model\.(mask_fusion|encoder|input_size|threshold)": r"--\1",
+    r"config\.((?:val_)?predicted_masks)(?:\..*)?": r"--\1",
+    r"config\.(?!(?:data|val_data|validation|warmup_steps|clip_norm)$)(\w+)": r"--\1",
+    r"trainer\.(evaluate_every|export|precision|ema)": r"--\1",
+}
+"""Names of settings and the options that give them."""
+_DATA = {"config.data": "training", "config.val_data": "validation", "config.validation": "validation"}
+
+
+@contextmanager
+def options_named(out: Path, network: str) -> Iterator[None]:
+    """Say of another run in a folder in which options it differs, instead of in which of its settings.
+
+    Args:
+        out: the run's folder.
+        network: the option that names the network.
+
+    Raises:
+        RunFolderError: the same that was raised within, in other words.
+    """
+    try:
+        yield
+    except RunFolderError as error:
+        told = _told(error.differences, network)
+        if not told:
+            raise
+        raise RunFolderError(
+            f"the output folder '{out}' holds another run, which differs in {', '.join(told)}: give another "
+            "folder, or start with that run's options to go on with it",
+            error.differences,
+        ) from error
+
+
+def _told(differences: Mapping[str, tuple[str, str]], network: str) -> list[str]:
+    """Each option and kind of data that differs, once; what follows from them, a curriculum say, is left out."""
+    told: dict[str, str] = {}
+    for key, values in differences.items():
+        if key in _DATA:
+            told.setdefault(key, f"the {_DATA[key]} data")
+        elif teacher := re.fullmatch(_TEACHER, key):
+            told.setdefault(f"--{teacher[1]}", f"--{teacher[1]} (another file)")
+        elif option := _option(key, network):
+            there, now = (_as_given(option, value) for value in values)
+            told.setdefault(option, f"{option} (there {there}, now {now})")
+    return list(told.values())
+
+
+def _option(key: str, network: str) -> str | None:
+    if key == "config.model.model":
+        return network
+    for pattern, option in _OPTIONS.items():
+        if found := re.fullmatch(pattern, key):
+            return found.expand(option).replace("_", "-")
+    return None
+
+
+def _as_given(option: str, value: str) -> str:
+    """A value as the option takes it, from JSON; a size is width x height there, and height x width here."""
+    text = value.strip('"')
+    return re.sub(r"(\d+)x(\d+)", r"\2x\1", text) if option == "--input-size" else text

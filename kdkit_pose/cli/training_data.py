@@ -1,0 +1,142 @@
+"""The persons to train and to evaluate on, and a run's description, from options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kdkit_pose.cli.loading import describe_file
+from kdkit_pose.cli.masks_needed import require_masks
+from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
+from kdkit_pose.cli.show import describe_data, show_doubtful_masks
+from kdkit_pose.codecs import Codec
+from kdkit_pose.data import Augment, CocoKeypoints, loader
+from kdkit_pose.evaluation import Evaluator
+from kdkit_pose.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The persons of a run.
+
+    Args:
+        train: to learn from.
+        val: to evaluate on, in ground-truth boxes, or None.
+    """
+
+    train: CocoKeypoints
+    val: CocoKeypoints | None
+
+    @property
+    def evaluator(self) -> Evaluator | None:
+        """What evaluates on the validation persons, decoding as their codec says."""
+        if (val := self.val) is None:
+            return None
+        return Evaluator(loader(val, 64), val.coco_dict(), val.codec, skeleton=val.skeleton)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What names the run and is only known with the data."""
+        predicted = self.train.masks_predicted
+        return {"predicted_masks": predicted.to_json() if predicted else None}
+
+
+def load_data(
+    files: DataFiles,
+    codec: Codec,
+    skeleton: Skeleton,
+    fitting: Fitting,
+    console: Console,
+    *,
+    masks: bool,
+    reader: str,
+    unlabelled: UnlabelledPersons | None = None,
+) -> TrainingData:
+    """Return the persons that the options name, and say how many there are and what was left out.
+
+    Args:
+        files: where they are.
+        codec: what their heatmaps mean.
+        skeleton: their keypoints.
+        fitting: whether the training persons are augmented, as the reference does it, and by which seed.
+        console: where to say it.
+        masks: whether some network reads masks.
+        reader: what does, for an error.
+        unlabelled: whom teachers alone teach.
+
+    Raises:
+        DataError: if a file cannot be used, or masks are read and nobody has one.
+    """
+    unlabelled = unlabelled or UnlabelledPersons()
+    train = CocoKeypoints(
+        *(files.train_annotations, files.images),
+        codec=codec,
+        augment=Augment() if fitting.augment else None,
+        skeleton=skeleton,
+        masks=masks,
+        seed=fitting.seed,
+        unlabelled="keep" if unlabelled.any else "leave out",
+        boxes=unlabelled.boxes,
+        box_threshold=unlabelled.box_threshold,
+        predicted_masks=files.predicted_masks if masks else None,
+    )
+    _show(train, "training persons", reader, "--predicted-masks", console)
+    if files.val_annotations is None:
+        return TrainingData(train, None)
+    val = CocoKeypoints(
+        *(files.val_annotations, files.val_images or files.images),
+        codec=codec,
+        skeleton=skeleton,
+        masks=masks,
+        predicted_masks=files.val_predicted_masks if masks else None,
+    )
+    _show(val, "validation persons", reader, "--val-predicted-masks", console)
+    return TrainingData(train, val)
+
+
+def _show(data: CocoKeypoints, what: str, reader: str, remedy: str, console: Console) -> None:
+    console.print(describe_data(data, what), markup=False)
+    require_masks(data, reader, remedy)
+    if data.masks_predicted is not None:
+        show_doubtful_masks(data.masks_predicted.source, console)
+
+
+def describe_run(
+    files: DataFiles,
+    codec: Codec,
+    fitting: Fitting,
+    *,
+    checkpoint: Path | None,
+    pretrained: str | None,
+    further: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what names a run beside its settings, as far as it is known without the data.
+
+    Args:
+        files: the data's.
+        codec: the finished student's.
+        fitting: how it is trained.
+        checkpoint: the weights it starts from.
+        pretrained: those of its trunk.
+        further: what a command adds.
+
+    Raises:
+        OSError: if the file of masks for the validation cannot be read.
+    """
+    return {
+        "train_annotations": str(files.train_annotations),
+        "images": str(files.images),
+        "val_annotations": _text(files.val_annotations),
+        "val_predicted_masks": describe_file(files.val_predicted_masks) if files.val_predicted_masks else None,
+        "codec": codec.to_metadata(),
+        "augment": fitting.augment,
+        "checkpoint": _text(checkpoint),
+        "pretrained": pretrained,
+        **further,
+    }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
