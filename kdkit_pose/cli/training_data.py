@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class TrainingData:
     train: CocoKeypoints
     val: CocoKeypoints | None
 
-    @property
+    @cached_property
     def evaluator(self) -> Evaluator | None:
         """What evaluates on the validation persons, decoding as their codec says."""
         if (val := self.val) is None:
@@ -38,9 +39,9 @@ class TrainingData:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What names the run and is only known with the data."""
-        predicted = self.train.masks_predicted
-        return {"predicted_masks": predicted.to_json() if predicted else None}
+        """What names the run and is only known with the data, beside what `fit` says of the training persons."""
+        predicted = None if self.val is None else self.val.masks_predicted
+        return {} if predicted is None else {"val_masks": str(predicted)}
 
 
 def load_data(

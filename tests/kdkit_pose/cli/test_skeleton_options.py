@@ -80,7 +80,9 @@ def test_score_asks_for_sigmas_and_takes_them(run, fail, truth: Path, results: P
     assert figures["AP_easy"] is None
     header = text.splitlines()[0].split()
     assert header == ["results", "AP", "AP50", "AP75", "AP_easy", "AP_medium", "AP_hard", "AR", "AR50", "AR75"]
-    assert all(len(line) <= 80 for line in text.splitlines())
+    table, _, written = text.partition("written: ")
+    assert all(len(line) <= 80 for line in table.splitlines())
+    assert written.strip() == str(tmp_path / "figures.json")
     run(*arguments, "--sigmas", "0.001,0.001,0.001", "--json", tmp_path / "strict.json")
     assert json.loads((tmp_path / "strict.json").read_text())["AP"] < 1
 
