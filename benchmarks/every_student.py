@@ -5,7 +5,8 @@
 The annotations' FOLDER holds person_keypoints_train2017.json and person_keypoints_val2017.json. Each student goes
 through the commands that a user would type, in two epochs of 25 steps; ``kdkit-pose export`` compares its heatmaps
 in onnxruntime with PyTorch's. The APs are near 0, as 50 steps give: what is shown is that every part takes every
-student. Teachers are small HRNets of a few steps, for the same reason.
+student. Teachers are small HRNets of a few steps, for the same reason. A student that took another number of
+steps, predicted nobody, or whose ONNX file differs by 1e-4 or more is named at the end, and the exit code is 1.
 """
 
 import argparse
@@ -29,6 +30,8 @@ STUDENTS = (
     "simplebaseline_resnet50",
 )
 STEPS_AN_EPOCH = 25
+EPOCHS = 2
+LARGEST_DIFFERENCE = 1e-4
 
 
 def kdkit_pose(command: str, **options: Any) -> str:
@@ -55,7 +58,7 @@ def go_through(
     student: str, data: dict[str, Any], taught: dict[str, Path], val: dict[str, Path], out: Path
 ) -> Any:
     folder = out / student
-    settings = {"recipe": "odkd", "student": student, "epochs": 2, "evaluate_every": 2, "export": "last"}
+    settings = {"recipe": "odkd", "student": student, "epochs": EPOCHS, "evaluate_every": EPOCHS, "export": "last"}
     kdkit_pose("distill", **data, **taught, **settings, out=folder)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     checkpoint = folder / "student.safetensors"
@@ -70,6 +73,18 @@ def go_through(
         "predicted": len(json.loads((predicted / "results.json").read_text())),
         "onnx": float(exported.partition("differ by at most ")[2].split()[0]),
     }
+
+
+def problems(found: dict[str, Any]) -> list[str]:
+    """What of a student is not as it must be."""
+    steps = EPOCHS * STEPS_AN_EPOCH
+    checks = {
+        f"{found['steps']} steps, not {steps}": found["steps"] == steps,
+        "nobody was predicted": found["predicted"] > 0,
+        # So that a difference that is no number fails, too.
+        f"its ONNX file differs by {found['onnx']:.1e}": found["onnx"] < LARGEST_DIFFERENCE,
+    }
+    return [problem for problem, passed in checks.items() if not passed]
 
 
 def some_pictures(annotations: Path, count: int) -> list[str]:
@@ -98,6 +113,7 @@ def main() -> None:
     print(
         f"{'student':<38}{'steps':>6}{'AP':>8}{'predicted':>11}{'ONNX difference':>17}{'seconds':>9}", flush=True
     )
+    failures = []
     for student in options.students:
         begin = time.perf_counter()
         found = go_through(student, data, taught, {"annotations": val, "images": options.images}, options.out)
@@ -106,6 +122,9 @@ def main() -> None:
             f"{time.perf_counter() - begin:>9.0f}",
             flush=True,
         )
+        failures += [f"{student}: {problem}" for problem in problems(found)]
+    if failures:
+        raise SystemExit("\n".join(failures))
 
 
 if __name__ == "__main__":

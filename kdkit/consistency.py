@@ -30,11 +30,22 @@ def check_consistency(student: Student, curriculum: Curriculum) -> None:
     own = {id(parameter) for parameter in student.parameters()}
     for stage in curriculum:
         student.check_parts(stage.freeze)
+        _check_required(student, stage)
         for objective in stage.objectives:
             _check_output(student, stage, objective)
             if isinstance(objective, Distill):
                 _check_teacher(teachers, own, stage, objective)
             _check_regions(stage, objective)
+
+
+def _check_required(student: Student, stage: Stage) -> None:
+    named = {objective.output for objective in stage.objectives}
+    missing = [output for output in student.required if output not in named]
+    if missing:
+        raise ConfigurationError(
+            f"stage '{stage.name}' has no objective for {', '.join(missing)}, which the student must learn: give "
+            f"one for each of {list(student.required)} (a recipe: outputs=...), with weight=0 where it shall not"
+        )
 
 
 def _check_output(student: Student, stage: Stage, objective: Objective) -> None:

@@ -71,6 +71,12 @@ class ModuleTeacher(Teacher):
         """The network, in eval mode and frozen; treat it as read-only."""
         return self._module
 
+    @property
+    def convention(self) -> Mapping[str, str]:
+        """The network's own attribute ``convention``, where it has one."""
+        said: Mapping[str, str] = getattr(self._module, "convention", {})
+        return said
+
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the network's outputs for a batch, by name, without gradient.
 

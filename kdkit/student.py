@@ -28,6 +28,11 @@ class Student(nn.Module):
             keys wanted from a mapping.
         features: further outputs by name: what submodules return, by their path (:class:`Features`).
         adaptors: further outputs by name, each computed from an output or feature by an :class:`Adaptor`.
+        required: outputs that every stage of a curriculum must have an objective for, of weight 0 where it shall
+            not learn: of a network that fails silently when one of several is left untrained.
+
+    Raises:
+        ConfigurationError: if names are taken twice or unknown, or the module is none.
 
     Example:
         >>> import torch
@@ -51,6 +56,7 @@ class Student(nn.Module):
         *,
         features: Mapping[str, str] | None = None,
         adaptors: Mapping[str, Adaptor] | None = None,
+        required: str | Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not isinstance(module, nn.Module):
@@ -66,6 +72,12 @@ class Student(nn.Module):
         self.adaptor_sources: dict[str, str | None] = {}
         for name, adaptor in (adaptors or {}).items():
             self.attach(name, adaptor)
+        self.required = as_names(required)
+        for name in self.required:
+            if name not in self.outputs:
+                raise ConfigurationError(
+                    f"the student has no output '{name}' to require, only {list(self.outputs)}"
+                )
         self._trainable = {name for name, value in module.named_parameters() if value.requires_grad}
         self._frozen: tuple[str, ...] = ()
 

@@ -43,6 +43,11 @@ class Teacher(ABC):
         return ()
 
     @property
+    def convention(self) -> Mapping[str, str]:
+        """What the targets mean, in strings that a :class:`~kdkit.Trainer` compares with the training data's."""
+        return {}
+
+    @property
     def members(self) -> "tuple[Teacher, ...]":
         """The teachers it is made of, each once; itself, where it is not made of others."""
         return (self,)

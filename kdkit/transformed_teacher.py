@@ -105,6 +105,11 @@ class TransformedTeacher(Teacher):
         return self.teacher.parameters()
 
     @property
+    def convention(self) -> Mapping[str, str]:
+        """The teacher's; nothing where its inputs are transformed, after which its targets are of other data."""
+        return {} if self._inputs else self.teacher.convention
+
+    @property
     def members(self) -> tuple[Teacher, ...]:
         """The teacher's members."""
         return self.teacher.members

@@ -1,7 +1,8 @@
 """Training a pose network on a pose data set: what the commands and the demonstration share."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,12 @@ from kdkit import (
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models
 from kdkit_pose.codecs import Codec
+from kdkit_pose.convention import require_convention
 from kdkit_pose.data import CocoKeypoints, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.models import PoseNetwork
 from kdkit_pose.pose_student import pose_student
+from kdkit_pose.skeleton import Skeleton
 
 RateName = Literal["step", "cosine", "constant"]
 
@@ -126,10 +129,11 @@ def fit(
     """Take a network through a curriculum on a data set, or go on where the folder's run was left.
 
     Args:
-        network: the student; one that reads ``mask`` too is trained with it.
+        network: the student; one that reads ``mask`` too is trained with it. It may start from weights of another
+            codec, and learns the data set's, which it then knows as its own.
         curriculum: the stages; a plain one has no teachers. A stage without a learning rate gets the settings'.
-            Every stage has an objective for each of ``network.heatmap_outputs``: give these to a recipe as
-            ``outputs``. One that shall not be supervised is named with weight 0.
+            Every stage has an objective for each of ``network.heatmap_outputs``, see
+            :func:`kdkit_pose.pose_student`.
         train: the training persons.
         out: the run's folder.
         settings: how to train.
@@ -146,53 +150,69 @@ def fit(
         RunFolderError: if the folder holds another run, or cannot be written to.
     """
     check_batch_size(settings, train)
+    require_convention(evaluator, train.codec)
     if codec is not None and not codec.same_convention(train.codec):
         raise ConfigurationError(
             f"the student's file would say {codec!r}, but it learns {train.codec!r}: "
             f"{', '.join(codec.differences(train.codec))}; only the decoder may differ"
         )
-    _check_every_heatmap_learns(network, curriculum)
     distiller = Distiller(pose_student(network), _with_rate(curriculum, settings))
     # What does not fit is noticed before the folder is made.
     distiller.check(default_collate([train[0]]))
     batches = loader(
         train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
     )
+    predicted = train.masks_predicted
     described = {
         **settings.to_config(),
         "model": models.describe(network),
         "data": train.fingerprint(),
+        "predicted_masks": None if predicted is None else predicted.to_json(),
         **_held_out(evaluator),
         **(config or {}),
     }
-    trainer = Trainer(
-        distiller,
-        batches,
-        optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
-        out=out,
-        evaluate=evaluator,
-        evaluate_every=settings.evaluate_every,
-        monitor="val/AP" if evaluator is not None else None,
-        export=settings.export,
-        precision=settings.precision,
-        ema=settings.ema,
-        clip_norm=settings.clip_norm,
-        config=described,
-        metadata={
-            **models.describe(network),
-            **(codec or train.codec).to_metadata(),
-            **train.skeleton.to_metadata(),
-        },
-        trackers=("tensorboard",) if settings.tensorboard else (),
-        cpu=settings.cpu,
-        progress=settings.progress,
-    )
-    trainer.check_folder()
-    if before_training is not None and not trainer.folder.finished:
-        before_training()
+    # Before the trainer, which copies the network where it averages.
+    with _learning(network, codec or train.codec, train.skeleton):
+        trainer = Trainer(
+            distiller,
+            batches,
+            optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
+            out=out,
+            evaluate=evaluator,
+            evaluate_every=settings.evaluate_every,
+            monitor="val/AP" if evaluator is not None else None,
+            export=settings.export,
+            precision=settings.precision,
+            ema=settings.ema,
+            clip_norm=settings.clip_norm,
+            config=described,
+            metadata={
+                **models.describe(network),
+                **network.usage,
+                **({} if predicted is None else {"masks": str(predicted)}),
+            },
+            trackers=("tensorboard",) if settings.tensorboard else (),
+            cpu=settings.cpu,
+            progress=settings.progress,
+        )
+        trainer.check_folder()
+        if before_training is not None and not trainer.folder.finished:
+            before_training()
     # Dropout and the like draw from the global generator.
     torch.manual_seed(settings.seed)
     return trainer.fit()
+
+
+@contextmanager
+def _learning(network: PoseNetwork, codec: Codec, skeleton: Skeleton) -> Iterator[None]:
+    """Let a network know what it learns from now on, unless what prepares the training fails."""
+    before = network.codec, network.skeleton, network.keypoints
+    network.codec, network.skeleton, network.keypoints = codec, skeleton, skeleton.keypoints
+    try:
+        yield
+    except BaseException:
+        network.codec, network.skeleton, network.keypoints = before
+        raise
 
 
 def _held_out(evaluator: Evaluator | None) -> dict[str, str]:
@@ -212,22 +232,6 @@ def check_batch_size(settings: FitSettings, train: CocoKeypoints) -> None:
         raise ConfigurationError(
             f"the batch size is {settings.batch_size}, but there are only {len(train)} training persons: lower it"
         )
-
-
-def _check_every_heatmap_learns(network: PoseNetwork, curriculum: Curriculum) -> None:
-    """Require every stage to name each of the network's heatmaps.
-
-    A network of several learns much worse from the last one alone, and nothing in its results would tell.
-    """
-    for stage in curriculum:
-        named = {objective.output for objective in stage.objectives}
-        missing = [output for output in network.heatmap_outputs if output not in named]
-        if missing:
-            raise ConfigurationError(
-                f"stage '{stage.name}' has no objective for {', '.join(missing)}, which {network.name} makes too:"
-                f" give the recipe outputs=network.heatmap_outputs, that is {list(network.heatmap_outputs)}, or"
-                f" name those that shall not be supervised with weight=0"
-            )
 
 
 def _with_rate(curriculum: Curriculum, settings: FitSettings) -> Curriculum:

@@ -18,6 +18,9 @@ def pose_student(network: PoseNetwork) -> Student:
     ('heatmap', 'heatmap_1', 'heatmap_2', 'heatmap_3')
     >>> distiller = Distiller(student, recipes.supervised(outputs=network.heatmap_outputs))
 
+    A curriculum that leaves one of them out is refused: alone, the last one learns much worse, and nothing in the
+    results would tell. What shall not be supervised is named with weight 0.
+
     The network itself is as it was: run alone, it returns the last stack's heatmaps only.
 
     Args:
@@ -25,4 +28,10 @@ def pose_student(network: PoseNetwork) -> Student:
             Features it was created with are outputs as well.
     """
     outputs = ("heatmap", *network.features)
-    return Student(network, network.inputs, outputs, features=network.intermediate_heatmaps)
+    return Student(
+        network,
+        network.inputs,
+        outputs,
+        features=network.intermediate_heatmaps,
+        required=network.heatmap_outputs,
+    )

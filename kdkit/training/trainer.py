@@ -16,6 +16,7 @@ from kdkit.errors import ConfigurationError
 from kdkit.stage import Stage
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
 from kdkit.training.checks import check_settings, check_stages
+from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
 from kdkit.training.engine import Engine, Precision
 from kdkit.training.epochs import Epochs
@@ -55,12 +56,13 @@ class Trainer:
         log_every: optimizer steps between looks at the losses on an accelerator (each one is a host sync).
         trackers: Accelerate's trackers to log to, for example ``("tensorboard",)``.
         config: further settings of plain JSON types; a run is only gone on with under the same ones.
-        metadata: strings for the header of ``student.safetensors``.
+        metadata: strings for the header of ``student.safetensors``; the checkpoints carry them too.
         cpu: stay on the CPU even where there is an accelerator.
         progress: show bars and lines on standard error.
 
     Raises:
-        ConfigurationError: if settings do not fit together.
+        ConfigurationError: if settings do not fit together, or metadata, network or a teacher contradict what the
+            training data say of their targets, see :func:`kdkit.training.conventions.check_conventions`.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Trainer:
         self._checkpoint_steps, self._log_every = checkpoint_steps, log_every
         self._metadata = dict(metadata or {})
         self._check(ema)
+        check_conventions(train_loader, distiller, self._metadata)
         made = optimizer if isinstance(optimizer, Optimizer) else optimizer(distiller.student.parameters())
         options: dict[str, Any] = {
             "precision": precision,
@@ -312,6 +315,7 @@ class Trainer:
             "seconds": self._seconds + time.monotonic() - self._since,
             "random": capture_random_state(),
             "epoch_random": self._epochs.start_state,
+            "metadata": self._metadata,
         }
         if self._engine.is_main:
             if best:

@@ -143,15 +143,10 @@ def _teachers(recipe: str, files: TeacherFiles, body: Skeleton, data: str, conso
 def _codec(teachers: Teachers, choice: CodecChoice, console: Console) -> Codec:
     """Return the codec of the teachers' heatmaps, and say how it is known."""
     taught = teachers.codec_for(choice.codec, choice.input_size, choice.sigma)
-    console.print(f"heatmaps: {taught}", markup=False)
+    console.print(f"heatmaps: {taught.codec}", markup=False)
     for role in teachers.silent:
-        known = (
-            "taken as asked for"
-            if choice.codec is not None
-            else "this one is assumed; see --codec (the official HRNet files' is msra)"
-        )
-        console.print(f"teacher {role}: its file names no codec, {known}", markup=False)
-    return taught
+        console.print(f"teacher {role}: its file names no codec; {taught.how}", markup=False)
+    return taught.codec
 
 
 def _check_of(

@@ -7,11 +7,11 @@ import typer
 from rich.console import Console
 
 from kdkit_pose.cli import options
+from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.evaluated import Evaluated, Evaluation
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, load_network
-from kdkit_pose.cli.options import build_codec
 from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import (
     comparison_details,
@@ -21,7 +21,6 @@ from kdkit_pose.cli.show import (
     progress_bar,
     write_json,
 )
-from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.evaluation import Comparison, compare, write_results
 
 
@@ -99,27 +98,28 @@ def evaluate(
         *(annotations, images, body, boxes, box_threshold),
         *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
-    runs = [evaluation.run(loaded, scheme) for loaded, scheme in zip(networks, schemes, strict=True)]
+    runs = [evaluation.run(loaded, scheme.codec) for loaded, scheme in zip(networks, schemes, strict=True)]
     comparison = _compare(*runs, resamples=resamples) if len(runs) == 2 else None
-    _show(Console(), runs, comparison, named=codec is not None)
+    _show(Console(), runs, schemes, comparison)
     if results is not None:
         write_results(runs[0].results, results)
-    write_json(runs[0].metrics, json)
+    write_json(_figures(runs[0]), json)
     write_json(_details(runs, comparison), details)
     show_written(results, json, details)
 
 
-def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> Codec:
-    """Return how a network's heatmaps are read: as its file says, and as the options say where it is silent.
+def _codec(loaded: LoadedNetwork, asked: dict[str, Any], *, force: bool) -> ChosenCodec:
+    """Return how a network's heatmaps are read, see :func:`choose_codec`; if forced, it is told so.
 
     Raises:
         ConfigurationError: The options contradict the file, and are not forced.
     """
-    decoder: Decoder | None = asked["decoder"]
-    codec = build_codec(asked["name"], asked["input_size"], asked["sigma"], known=loaded.codec, decoder=decoder)
-    if not force:
-        check_codec(codec, loaded.codec, loaded.report.path, "insist with --force-codec")
-    return codec
+    chosen = choose_codec(loaded, **asked)
+    if force:
+        loaded.network.codec = chosen.codec
+    else:
+        check_codec(chosen.codec, loaded.codec, loaded.report.path, "insist with --force-codec")
+    return chosen
 
 
 def _compare(first: Evaluated, second: Evaluated, *, resamples: int) -> Comparison:
@@ -133,21 +133,17 @@ def _compare(first: Evaluated, second: Evaluated, *, resamples: int) -> Comparis
         )
 
 
-def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None, *, named: bool) -> None:
-    """Print what was found: the data, the figures, how they came about, each keypoint's error, the difference.
-
-    ``named`` is whether --codec was given.
-    """
+def _show(
+    console: Console, runs: list[Evaluated], schemes: list[ChosenCodec], comparison: Comparison | None
+) -> None:
+    """Print what was found: the data, the figures, how they came about, each keypoint's error, the difference."""
     letters = ("",) if comparison is None else ("A ", "B ")
     names = [f"{letter}{run.loaded.network.name}" for letter, run in zip(letters, runs, strict=True)]
     lines = [describe_data(runs[0].data)]
-    for name, run in zip(names, runs, strict=True):
+    for name, run, scheme in zip(names, runs, schemes, strict=True):
         lines += [f"{name}: {run.loaded.report}", f"  {run.protocol}"]
         if run.loaded.codec is None:
-            known = (
-                "as asked for" if named else "this one is assumed, see --codec (the official HRNet files' is msra)"
-            )
-            lines.append(f"  its file names no codec: {known}")
+            lines.append(f"  its file names no codec; {scheme.how}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
     console.print(metrics_table({name: run.metrics for name, run in zip(names, runs, strict=True)}, "network"))
@@ -158,6 +154,12 @@ def _show(console: Console, runs: list[Evaluated], comparison: Comparison | None
         console.print(keypoints_table(errors))
     if comparison is not None:
         console.print(f"A - B: {comparison}", highlight=False, soft_wrap=True)
+
+
+def _figures(run: Evaluated) -> dict[str, Any]:
+    """Return the figures, where their boxes came from and, where masks were predicted, their masks, too."""
+    masks = run.data.masks_predicted
+    return {**run.metrics, **({} if masks is None else {"masks": str(masks)})}
 
 
 def _details(runs: list[Evaluated], comparison: Comparison | None) -> dict[str, Any]:

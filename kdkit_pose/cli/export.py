@@ -9,12 +9,13 @@ from rich.console import Console
 
 from kdkit import ConfigurationError
 from kdkit_pose import codecs
+from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.given import refuse
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network
-from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SigmasOption, build_codec
+from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SigmasOption
 from kdkit_pose.cli.outputs import check_outputs, show_written
-from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.codecs import Decoder
 from kdkit_pose.export import to_onnx, to_safetensors
 from kdkit_pose.export.extra import require_onnx
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -78,10 +79,13 @@ def export(
     check_outputs({"--out": out}, {"--checkpoint": checkpoint, "--skeleton": skeleton, "--sigmas": sigmas})
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
     chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
-    scheme = _codec(loaded, codec, input_size, sigma, chosen)
+    choice = _codec(loaded, codec, input_size, sigma, chosen)
+    scheme = choice.codec
     keypoints = _skeleton(loaded, skeleton, sigmas)
     console = Console(highlight=False, soft_wrap=True)
     console.print(str(loaded.report), markup=False)
+    if loaded.codec is None:
+        console.print(f"  {scheme}: its file names no codec; {choice.how}", markup=False)
     with Console(stderr=True).status(f"exporting {loaded.network.name} to {format}; large networks take a minute"):
         if format is Format.onnx:
             report = str(
@@ -95,15 +99,15 @@ def export(
 
 def _codec(
     loaded: LoadedNetwork, name: str | None, input_size: str | None, sigma: float | None, decoder: Decoder | None
-) -> Codec:
+) -> ChosenCodec:
     """Return the checkpoint's codec, or the one that options name; a guess would be written down for ever."""
     if loaded.codec is None and name is None:
         raise ConfigurationError(
             f"'{loaded.report.path}' does not say which codec it was trained with, and the file to write must:"
             f" give --codec, one of {', '.join(codecs.names())}; the official HRNet files' is msra"
         )
-    scheme = build_codec(name, input_size, sigma, known=loaded.codec, decoder=decoder)
-    check_codec(scheme, loaded.codec, loaded.report.path)
+    scheme = choose_codec(loaded, name, input_size, sigma, decoder)
+    check_codec(scheme.codec, loaded.codec, loaded.report.path)
     return scheme
 
 

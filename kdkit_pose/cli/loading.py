@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdkit import ConfigurationError
-from kdkit_pose import codecs, models
+from kdkit_pose import models
 from kdkit_pose.codecs import Codec
+from kdkit_pose.convention import check_keypoints
 from kdkit_pose.models import LoadReport, PoseNetwork
-from kdkit_pose.models.checkpoint_keypoints import check_keypoints
 from kdkit_pose.models.saving import load_described
 from kdkit_pose.skeleton import Skeleton
 
@@ -22,7 +22,7 @@ class LoadedNetwork:
         codec: what its heatmaps mean; None where the file does not say it.
         skeleton: what its keypoints are; None where the file does not say it.
         report: which of the file's weights were loaded, and which not.
-        keypoints: the names that an mmpose file lists, also where they are of no skeleton that kdkit knows;
+        keypoints: the keypoints' names, also where an mmpose file lists those of no skeleton that kdkit knows;
             None where there are none.
     """
 
@@ -76,9 +76,7 @@ def load_network(path: Path, model: str | None, mask_fusion: str, option: str) -
             f"'{path}' says that its mask fusion is '{said}', not '{mask_fusion}': leave"
             f" {option.replace('model', 'mask-fusion')} out"
         )
-    codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None
-    skeleton = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
-    return LoadedNetwork(network, codec, skeleton, report, found.keypoints)
+    return LoadedNetwork(network, network.codec, network.skeleton, report, network.keypoints)
 
 
 def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the data") -> None:

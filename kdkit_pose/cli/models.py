@@ -21,6 +21,11 @@ from kdkit_pose.models.latency import FEWEST, MOST, Latency, describe_machine, m
 
 Size = tuple[int, int]
 
+_PUBLISHED = (
+    "hrnet_w32, hrnet_w48, simplebaseline_resnet50, lpn_50, litehrnet_18 and litehrnet_30 have the parameters "
+    "and, by their sources' conventions, the MACs that were published; of exactly the others no figures were"
+)
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -71,7 +76,11 @@ def models(
     if batches:
         rows = _timed(rows, size, batches, place, seconds)
     Console().print(_table(rows, batches))
-    notes = {"input": f"{size[1]}x{size[0]} (height x width)", "GMAC": MACS_CONVENTION}
+    notes = {
+        "input": f"{size[1]}x{size[0]} (height x width)",
+        "GMAC": MACS_CONVENTION,
+        "published": _PUBLISHED,
+    }
     if batches:
         notes["latency"] = f"ms of a whole batch; {_procedure(seconds)}; float32{_tensor_cores(place)}"
         notes["measured on"] = describe_machine(place)

@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.progress import track
 
 from kdkit import ConfigurationError, DataError
+from kdkit_pose.cli.codec_choice import choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
-from kdkit_pose.cli.given import require_with
+from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network
-from kdkit_pose.cli.options import CodecName, InputSize, Sigma, SkeletonOption, build_codec
+from kdkit_pose.cli.options import BoxThreshold, CodecName, InputSize, Sigma, SkeletonOption
 from kdkit_pose.cli.outputs import check_outputs, show_written
+from kdkit_pose.cli.show import show_doubtful_masks
 from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.masks import LoadedPredictor
+from kdkit_pose.masks import load as load_mask_predictor
 from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, find_pictures
 from kdkit_pose.prediction.batch import Batch, BatchReport
 from kdkit_pose.prediction.boxes import BoxFile, read_boxes, read_pictures
@@ -41,6 +45,7 @@ def predict(
     annotations: Annotated[
         Path | None, typer.Option(help="COCO file that says which pictures the image ids of --boxes are.")
     ] = None,
+    box_threshold: BoxThreshold = 0.0,
     skeleton: SkeletonOption = None,
     codec: CodecName = None,
     input_size: InputSize = None,
@@ -62,6 +67,12 @@ def predict(
     masks: Annotated[bool, typer.Option("--masks", help="Also draw the persons' masks in --boxes.")] = False,
     predicted_masks: Annotated[
         Path | None, typer.Option(help="Masks that were predicted for --boxes, for persons without one.")
+    ] = None,
+    mask_predictor: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of train-masks: predicts masks that are missing, for a network that reads them."
+        ),
     ] = None,
     enlarge: Annotated[
         int | None,
@@ -87,21 +98,35 @@ def predict(
       kdkit-pose predict --checkpoint runs/odkd/student.safetensors \\
         --out predictions holiday.jpg photos/
     """
-    require_with(context, ["boxes"], ["max_persons", "masks", "predicted_masks"])
+    require_with(context, ["boxes"], ["box_threshold", "max_persons", "masks", "predicted_masks"])
     check_outputs(
         {"--out": out / "results.json"},
         {"--checkpoint": checkpoint, "--boxes": boxes, "--annotations": annotations, "--skeleton": skeleton}
-        | {"--predicted-masks": predicted_masks},
+        | {"--predicted-masks": predicted_masks, "--mask-predictor": mask_predictor},
     )
     files = find_pictures(images, leave_out=out)
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
-    listed = _listed(boxes, annotations, predicted_masks, drawn=masks, read="mask" in loaded.network.inputs)
+    reads_masks = "mask" in loaded.network.inputs
+    if not reads_masks:
+        refuse(context, ["mask_predictor"], f"{loaded.network.name} reads no masks; leave it out")
+    found = _mask_predictor(mask_predictor)
+    listed = _listed(
+        *(boxes, annotations, predicted_masks, box_threshold),
+        drawn=masks and found is None,
+        read=masks or reads_masks,
+    )
     keypoints, skeleton_said = _skeleton(loaded, skeleton)
     scheme, codec_said = _codec(loaded, codec, input_size, sigma, decoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stored = boxes is not None or annotations is not None
     batch = Batch(
-        Predictor(loaded.network, scheme, keypoints, flip=flip, device=device, batch_size=batch_size),
+        Predictor(
+            *(loaded.network, scheme, keypoints),
+            flip=flip,
+            device=device,
+            batch_size=batch_size,
+            mask_predictor=found,
+        ),
         files,
         listed,
         whole=boxes is None,
@@ -109,7 +134,7 @@ def predict(
         heatmaps=heatmaps or keypoint_heatmaps,
         most=max_persons,
     )
-    shown_masks = masks or predicted_masks is not None
+    shown_masks = masks or predicted_masks is not None or found is not None
     drawing = Drawing(score_threshold, enlarge, heatmaps, shown_masks, keypoint_heatmaps)
     folder = PredictionFolder(out, files, keypoints, scheme, drawing)
     _predict_all(batch, folder)
@@ -119,10 +144,20 @@ def predict(
         [
             f"{loaded.network.name} of {checkpoint.name}, flip test {'on' if flip else 'off'}",
             f"{scheme} ({codec_said}); skeleton {keypoints.name} ({skeleton_said})",
+            *([] if found is None else [f"masks of persons without one by {found.source}"]),
         ],
     )
     if batch.report.unreadable:
         raise typer.Exit(1)
+
+
+def _mask_predictor(path: Path | None) -> LoadedPredictor | None:
+    """The predictor of masks, if there is one; a warning is printed where it is of little use."""
+    if path is None:
+        return None
+    loaded = load_mask_predictor(path)
+    show_doubtful_masks(loaded.source, Console(highlight=False, soft_wrap=True))
+    return loaded
 
 
 def _predict_all(batch: Batch, folder: PredictionFolder) -> None:
@@ -158,16 +193,24 @@ def _finish(folder: PredictionFolder, report: BatchReport, made: list[str]) -> N
 
 
 def _listed(
-    boxes: Path | None, annotations: Path | None, predicted_masks: Path | None, *, drawn: bool, read: bool
+    boxes: Path | None,
+    annotations: Path | None,
+    predicted_masks: Path | None,
+    box_threshold: float,
+    *,
+    drawn: bool,
+    read: bool,
 ) -> BoxFile | None:
-    """What files say of the pictures, if there are any; with masks to be drawn, or read by the network.
+    """What files say of the pictures, if there are any; with masks where they are drawn or read.
 
     Raises:
-        ConfigurationError: Masks are to be drawn, and there are none.
+        ConfigurationError: Only masks of the file can be drawn, and there are none.
     """
     if boxes is None:
         return read_pictures(annotations) if annotations is not None else None
-    listed = read_boxes(boxes, annotations, masks=drawn or read, predicted_masks=predicted_masks)
+    listed = read_boxes(
+        *(boxes, annotations), masks=read, predicted_masks=predicted_masks, threshold=box_threshold
+    )
     if drawn and not any(mask is not None for picture in listed.pictures for mask in picture.masks):
         raise ConfigurationError(
             f"--masks would change nothing: none of the boxes in {boxes} has a mask; give --predicted-masks too "
@@ -201,11 +244,6 @@ def _codec(
 ) -> tuple[Codec, str]:
     """The codec to decode by, and how it is known."""
     chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
-    codec = build_codec(name, input_size, sigma, known=loaded.codec, decoder=chosen)
-    check_codec(codec, loaded.codec, loaded.report.path)
-    if loaded.codec is not None:
-        return codec, "as the file says"
-    if name is not None and input_size is not None:
-        return codec, "as asked for"
-    missing = [option for option, given in (("--codec", name), ("--input-size", input_size)) if given is None]
-    return codec, f"assumed, as the file does not say it; see {' and '.join(missing)}"
+    found = choose_codec(loaded, name, input_size, sigma, chosen)
+    check_codec(found.codec, loaded.codec, loaded.report.path)
+    return found.codec, found.how if loaded.codec is not None else f"its file names no codec; {found.how}"

@@ -9,6 +9,7 @@ import typer
 
 from kdkit import ConfigurationError, Curriculum
 from kdkit_pose import recipes
+from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.curriculum import ROLES
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, load_network
 from kdkit_pose.cli.options import build_codec
@@ -98,19 +99,21 @@ class Teachers:
         discs = any(self.decoders.get(teacher.name) == "centroid" for teacher in imitated)
         return "centroid" if discs else recipes.decoder_for(curriculum)
 
-    def codec_for(self, name: str | None, input_size: str | None, sigma: float | None) -> Codec:
-        """Return the codec of the teachers' heatmaps.
+    def codec_for(self, name: str | None, input_size: str | None, sigma: float | None) -> ChosenCodec:
+        """Return the codec of the teachers' heatmaps; where no file says it, as the first one's is guessed.
 
         Raises:
             ConfigurationError: if the options contradict what the files say.
         """
+        if self.codec is None and self.loaded:
+            return choose_codec(next(iter(self.loaded.values())), name, input_size, sigma)
         codec = build_codec(name, input_size, sigma, known=self.codec)
         if self.codec is not None and codec != self.codec:
             raise ConfigurationError(
                 f"the teachers were trained for {self.codec}, the options ask for {codec}: their heatmaps would "
                 f"mean something else; leave --codec, --input-size and --sigma out"
             )
-        return codec
+        return ChosenCodec(codec, "taken as the other teacher's")
 
 
 def load_teachers(recipe: str, files: Mapping[str, TeacherFile], skeleton: Skeleton, data: str) -> Teachers:

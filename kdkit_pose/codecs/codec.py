@@ -154,6 +154,11 @@ class Codec(ABC):
         shift = self.unflip_shift
         return torch.cat([mirrored[..., :shift], mirrored[..., : mirrored.shape[-1] - shift]], dim=-1)
 
+    @property
+    def convention(self) -> dict[str, str]:
+        """All of :meth:`to_metadata` but the decoder, which reads maps and makes none."""
+        return {key: value for key, value in self.to_metadata().items() if key != "codec_decoder"}
+
     def differences(self, other: "Codec") -> list[str]:
         """In what two conventions differ, in words; nothing if they are the same.
 

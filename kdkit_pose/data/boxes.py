@@ -60,7 +60,8 @@ def parse_boxes(
             none = np.zeros((0, 2))
             persons.append(Person(place, row["image_id"], box, none, np.zeros(0, dtype=np.bool_), box_score=score))
     if not persons:
-        raise DataError(f"{source}: no usable person: {_why_nobody(rows, pictures, categories, report)}")
+        why = why_nobody(rows, pictures.entries, categories, report)
+        raise DataError(f"{source}: no usable person: {why}")
     found = {person.image_id for person in persons}
     for image_id in pictures.entries:
         if image_id not in found:
@@ -68,24 +69,34 @@ def parse_boxes(
     return persons
 
 
-def _why_nobody(
-    rows: Sequence[Mapping[str, Any]], pictures: Pictures, categories: Mapping[int, str], report: Skipped
+def why_nobody(
+    rows: Sequence[Mapping[str, Any]],
+    picture_ids: Collection[int | None] | None,
+    categories: Mapping[int, str],
+    report: Skipped,
 ) -> str:
-    """What all detections have in common that leaves none."""
+    """What all detections have in common that leaves none, as the end of an error message.
+
+    Args:
+        rows: The detections.
+        picture_ids: Of the pictures that the annotations list; None where detections name theirs themselves.
+        categories: The names of the persons' categories by id.
+        report: What was left out, and why.
+    """
     if not rows:
         return "the list of detections is empty; is it the detector's whole output?"
-    of_persons = [row for row in rows if row["category_id"] in categories]
+    of_persons = [row for row in rows if row.get("category_id", PERSON_CATEGORY) in categories]
     if not of_persons:
         persons = ", ".join(f"{key} ({name})" for key, name in categories.items())
         return (
             f"its {len(rows)} detections are of the categories {_first({row['category_id'] for row in rows})}, "
             f"none of the persons' category {persons}; give its boxes of persons that category_id"
         )
-    if not any(row["image_id"] in pictures.entries for row in of_persons):
+    if picture_ids is not None and not any(row.get("image_id") in picture_ids for row in of_persons):
         return (
             f"its {len(of_persons)} detections of persons are all of pictures that the annotations do not list: "
-            f"of {_first({row['image_id'] for row in of_persons})}, where the annotations list "
-            f"{_first(pictures.entries)}; is it the file of another split?"
+            f"of {_first({row.get('image_id') for row in of_persons})}, where the annotations list "
+            f"{_first(picture_ids)}; is it the file of another split?"
         )
     return f"{len(rows)} detections\n{report}"
 

@@ -165,6 +165,11 @@ class CocoKeypoints(Dataset[Sample]):
         """For each sample, whether its mask is the person's, annotated or predicted, and not a mask of ones."""
         return tuple((self._people.masks.windows[:, 2] > 0).tolist())
 
+    @property
+    def convention(self) -> dict[str, str]:
+        """The codec in strings but for its decoder: `kdkit.Trainer` compares it with student and teachers."""
+        return self.codec.convention
+
     def matrix(self, row: int, view: int = 0) -> Array:
         """The map [2, 3] from the picture's pixels to those of a sample's input, mirrored where the sample is."""
         entry = self._entries[int(self._people.image_ids[row])]

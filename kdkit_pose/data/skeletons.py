@@ -19,21 +19,21 @@ def read_skeleton(
 ) -> Skeleton:
     """The skeleton of a COCO-format file or its content, from the ``categories`` that list keypoints.
 
-    A file whose categories list none is taken to be of COCO's keypoints, unless an annotation in it says
-    otherwise: older and hand-made files leave them out. So is one of neither categories nor annotations, which
-    lists pictures alone.
+    A file whose categories list none is taken to be of the ``known`` keypoints, else of COCO's, as far as its
+    annotations have as many: older and hand-made files leave the names out. So is one of neither categories nor
+    annotations, which lists pictures alone.
 
     Args:
         annotations: The file, or its content; only ``categories`` need be in it, or ``images`` alone.
         sigmas: See :meth:`Skeleton.from_category`; needed where the keypoints are neither COCO's nor CrowdPose's
             and the category has no ``sigmas``.
         flip_pairs: See there; needed where names do not tell left from right.
-        known: Taken where the file lists just its keypoints, and neither it nor the arguments say their sigmas:
-            a checkpoint's, say.
+        known: Taken where the file lists just its keypoints, and neither it nor the arguments say their sigmas,
+            and where the file lists none: a checkpoint's, say.
 
     Raises:
         DataError: The file cannot be read or is none of COCO's format, its categories have different keypoints,
-            or it lists none and holds others than COCO's.
+            or it lists none and has another number of them than ``known`` and COCO.
         ConfigurationError: Nothing says the sigmas or the flip pairs.
 
     >>> names = ["nose", "left_hand", "right_hand"]
@@ -52,27 +52,42 @@ def read_skeleton(
     check_layout(content, source, ("images" if only_pictures else "categories",))
     persons = person_categories(content, source)
     found = [c for c in content.get("categories", ()) if c.get("id") in persons and c.get("keypoints")]
+    says_more = sigmas is not None or flip_pairs is not None
     if not found:
-        _check_is_coco(content, source)
-        return Skeleton.from_category({"name": "coco", "keypoints": COCO.keypoints}, sigmas, flip_pairs)
+        assumed = _assumed(content, source, known)
+        if assumed is known and not says_more:
+            return assumed
+        return Skeleton.from_category({"name": assumed.name, "keypoints": assumed.keypoints}, sigmas, flip_pairs)
     different = next((c for c in found if c["keypoints"] != found[0]["keypoints"]), None)
     if different is not None:
         raise DataError(
             f"{source}: the categories {found[0].get('name')!r} and {different.get('name')!r} have different "
             "keypoints; keep one kind of body in the file, or read its category by Skeleton.from_category"
         )
-    says_more = sigmas is not None or flip_pairs is not None or "sigmas" in found[0]
+    says_more = says_more or "sigmas" in found[0]
     if known is not None and not says_more and tuple(found[0]["keypoints"]) == known.keypoints:
         return known
     return Skeleton.from_category(found[0], sigmas, flip_pairs)
 
 
-def _check_is_coco(content: Mapping[str, Any], source: str) -> None:
+def _assumed(content: Mapping[str, Any], source: str, known: Skeleton | None) -> Skeleton:
+    """The skeleton of annotations whose keypoints have no names: the known one, else COCO's."""
+    misfits = [_misfit(content, skeleton) for skeleton in (known, COCO) if skeleton is not None]
+    if known is not None and misfits[0] is None:
+        return known
+    if (annotation := misfits[-1]) is not None:
+        raise DataError(
+            f"{source}: annotation {annotation.get('id')} has {len(annotation['keypoints'])} keypoint numbers, "
+            f"not COCO's {3 * COCO.num_keypoints}, and no category lists the keypoints' names: add "
+            '"keypoints": [names] to the category'
+        )
+    return COCO
+
+
+def _misfit(content: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any] | None:
+    """The first annotation of another number of keypoints."""
     for annotation in content.get("annotations") or ():
         keypoints = annotation.get("keypoints") if isinstance(annotation, Mapping) else None
-        if isinstance(keypoints, list) and len(keypoints) not in (0, 3 * COCO.num_keypoints):
-            raise DataError(
-                f"{source}: annotation {annotation.get('id')} has {len(keypoints)} keypoint numbers, not "
-                f"COCO's {3 * COCO.num_keypoints}, and no category lists the keypoints' names: add "
-                '"keypoints": [names] to the category'
-            )
+        if isinstance(keypoints, list) and len(keypoints) not in (0, 3 * skeleton.num_keypoints):
+            return dict(annotation)
+    return None

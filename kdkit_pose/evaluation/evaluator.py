@@ -13,9 +13,9 @@ from torch import nn
 
 from kdkit.errors import DataError
 from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.convention import require_convention
 from kdkit_pose.data.categories import person_categories
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
-from kdkit_pose.evaluation.convention import require_convention
 from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
 from kdkit_pose.evaluation.nms import oks_nms
 from kdkit_pose.evaluation.predict import Result, predict
@@ -39,7 +39,8 @@ class Evaluator:
 
     Raises:
         DataError: The annotations cannot be used, or have several categories with keypoints.
-        ConfigurationError: The loader's crops are another codec's; only the decoder may differ.
+        ConfigurationError: The loader's crops, or later a network, are another codec's; only the decoder may
+            differ.
     """
 
     def __init__(
@@ -69,6 +70,11 @@ class Evaluator:
         """The metrics of ``module``, fractions by prefixed name; those that are undefined are left out."""
         metrics = self.metrics(module)
         return {self._prefix + name: value for name, value in metrics.items() if isinstance(value, float)}
+
+    @property
+    def codec(self) -> Codec:
+        """The convention that networks are evaluated by."""
+        return self._codec
 
     def decoded_by(self, decoder: Decoder) -> "Evaluator":
         """The same evaluation with another decoder, for a network that the data's own would misread."""

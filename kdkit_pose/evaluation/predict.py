@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit_pose.codecs import Codec
-from kdkit_pose.evaluation.convention import require_convention
+from kdkit_pose.convention import require_convention
 from kdkit_pose.evaluation.modes import evaluating
 from kdkit_pose.evaluation.rescore import rescore
 from kdkit_pose.geometry import apply_affine, invert_affine
@@ -54,10 +54,11 @@ def predict(
 
     Raises:
         BatchError: A batch lacks a field.
-        ConfigurationError: The network's maps do not fit codec or skeleton, or the loader's crops are another
-            codec's.
+        ConfigurationError: The network's maps do not fit codec or skeleton, or network or crops are known to be
+            another codec's; see :func:`kdkit_pose.convention.require_convention`.
     """
     require_convention(loader, codec)
+    require_convention(module, codec, skeleton)
     inputs: Sequence[str] = getattr(module, "inputs", ("image",))
     if device is None:
         device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))

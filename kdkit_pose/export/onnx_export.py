@@ -10,6 +10,7 @@ from torch import Tensor
 from kdkit.errors import CheckpointError, ConfigurationError, ExportError
 from kdkit.files import write_atomically
 from kdkit_pose.codecs import Codec
+from kdkit_pose.convention import require_convention
 from kdkit_pose.export.extra import require_onnx
 from kdkit_pose.export.graph import export_graph
 from kdkit_pose.export.metadata import usage_metadata
@@ -90,8 +91,8 @@ def to_onnx(
             trained are so low that any file, one of zeros even, would keep an absolute bound.
 
     Raises:
-        ConfigurationError: The extra `onnx` is not installed; codec or skeleton do not fit; a negative
-            tolerance.
+        ConfigurationError: The extra `onnx` is not installed; codec or skeleton do not fit, or are not what
+            the network was trained for; a negative tolerance.
         ExportError: The network uses what ONNX has not, its heatmaps are all 0 or not finite, or onnxruntime
             gets something else from the file.
         CheckpointError: The file cannot be written.
@@ -101,6 +102,7 @@ def to_onnx(
 
     if not tolerance >= 0:
         raise ConfigurationError(f"tolerance is {tolerance}; it must be 0 or more, such as 1e-4")
+    require_convention(network, codec, skeleton)
     metadata = describe(network) | usage_metadata(codec, skeleton, pixels=pixels, mask="mask" in network.inputs)
     shipped = ShippedNetwork(network, pixels=pixels)
     example = shipped.draw_inputs(2, codec.input_size, seed=0)

@@ -8,6 +8,7 @@ import torch
 
 from kdkit.errors import CheckpointError, ExportError
 from kdkit_pose.codecs import Codec
+from kdkit_pose.convention import require_convention
 from kdkit_pose.export.metadata import usage_metadata
 from kdkit_pose.export.shipped import ShippedNetwork, check_heatmaps
 from kdkit_pose.models.description import as_pose_network
@@ -62,13 +63,13 @@ def to_safetensors(
         skeleton: Its keypoints.
 
     Raises:
-        ConfigurationError: Codec or skeleton do not fit the network.
+        ConfigurationError: Codec or skeleton do not fit the network, or are not what it was trained for.
         ExportError: The network read back is not equal: it is random in eval mode, or has a state beside its
             state dict.
         CheckpointError: The file cannot be written.
     """
     path = Path(path)
-    as_pose_network(network)
+    require_convention(as_pose_network(network), codec, skeleton)
     shipped = ShippedNetwork(network)
     inputs = shipped.draw_inputs(_BATCH, codec.input_size, seed=0)
     heatmap = shipped.run(*inputs)

@@ -4,10 +4,15 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.files import write_atomically
 from kdkit.training.export import to_safetensors
 from kdkit_pose.data.mask_source import MaskSource
+from kdkit_pose.data.masks import EncodedMask
+from kdkit_pose.masks.in_boxes import masks_in_boxes
 from kdkit_pose.masks.predictor import MaskPredictor
 from kdkit_pose.masks.scores import MaskScores
 from kdkit_pose.models.checkpoint_files import open_checkpoint
@@ -24,6 +29,21 @@ class LoadedPredictor:
 
     predictor: MaskPredictor
     source: MaskSource
+
+    def predict(
+        self, picture: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float64], *, batch_size: int = 64
+    ) -> list[EncodedMask | None]:
+        """The masks of the persons in a picture, as `predict_masks` finds those of a data set.
+
+        Args:
+            picture: RGB uint8 [H, W, 3].
+            boxes: [N, 4], left, top, width and height in pixels of the picture; none empty.
+            batch_size: Persons at a time.
+
+        Returns:
+            For each box its mask, None where the predictor finds nobody.
+        """
+        return masks_in_boxes(self.predictor, picture, boxes, batch_size=batch_size)
 
 
 def describe(predictor: MaskPredictor) -> dict[str, str]:

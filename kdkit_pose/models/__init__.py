@@ -4,7 +4,7 @@ A network is built by its name, one of `names()`. It maps images [B,3,H,W], side
 hourglass: 64), to heatmaps at a quarter of the resolution:
 
 >>> import torch
->>> from kdkit_pose import models
+>>> from kdkit_pose import UDP, models
 >>> [name for name in models.names() if not name.startswith("simplebaseline")][:4]
 ['hrnet_w16', 'hrnet_w18', 'hrnet_w32', 'hrnet_w48']
 >>> student = models.create("hrnet_w8_small").eval()
@@ -22,10 +22,14 @@ A saved network carries its description, so that `load` needs no name:
 
 >>> import tempfile, pathlib
 >>> folder = pathlib.Path(tempfile.mkdtemp())
->>> models.save(student, folder / "student.safetensors", codec="UDP")
->>> models.read_metadata(folder / "student.safetensors")["codec"]
-'UDP'
->>> torch.equal(models.load(folder / "student.safetensors").eval()(image), student(image))
+>>> models.save(student, folder / "student.safetensors", **UDP().to_metadata())
+>>> loaded = models.load(folder / "student.safetensors")
+>>> torch.equal(loaded.eval()(image), student(image))
+True
+
+It knows what its heatmaps mean, and whatever evaluates, predicts, exports or saves it refuses another convention:
+
+>>> loaded.codec == UDP()
 True
 
 A senior teacher also reads the person's mask. With an RGB network's weights it starts equal to that network:

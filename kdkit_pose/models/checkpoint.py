@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kdkit_pose import codecs
 from kdkit_pose.models.checkpoint_check import (
     Problem,
     check_described_fusion,
@@ -14,11 +15,12 @@ from kdkit_pose.models.checkpoint_check import (
 )
 from kdkit_pose.models.checkpoint_files import CheckpointFile, open_checkpoint
 from kdkit_pose.models.checkpoint_formats import OPENMMLAB_PART, Weights, find_weights, twice
+from kdkit_pose.models.checkpoint_recognition import recognise_weights
 from kdkit_pose.models.checkpoint_report import LoadReport
 from kdkit_pose.models.description import as_pose_network
-from kdkit_pose.models.identify import identify_described
 from kdkit_pose.models.mask_fusion import with_zero_channels
 from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.skeleton import Skeleton
 
 __all__ = ["LoadReport", "load_checkpoint"]
 
@@ -37,7 +39,8 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = Fa
     An RGB network's file fits a mask-aware network, whose fusion then starts at zero, that is, equal to it.
     The reverse is refused, as far as it can be told: `multiply` has no weights, so only a kdkit safetensors
     file says that its network read a mask. A kdkit file fits only the network that its header names: another one
-    of the same entries would compute something else with them.
+    of the same entries would compute something else with them. The network then knows the codec and the keypoints
+    that the file names; with `trunk_only`, which leaves the head as it is, what it knew before.
 
     Args:
         model: A network from `create`.
@@ -51,7 +54,8 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = Fa
     Raises:
         CheckpointError: The file is missing, damaged, unsafe, or made for another network; the message says
             for which one.
-        ConfigurationError: `model` is not from `create`.
+        ConfigurationError: `model` is not from `create`, or what the file says of codec or skeleton cannot be
+            read.
     """
     network = as_pose_network(model)
     file = open_checkpoint(path)
@@ -62,10 +66,13 @@ def load_weights(
     network: PoseNetwork, file: CheckpointFile, weights: Weights, *, trunk_only: bool = False
 ) -> LoadReport:
     """As `load_checkpoint`, from a file that is open."""
-    identity = identify_described(file.metadata, weights.tensors, (*weights.keys.values(), *weights.unused))
+    found, identity = recognise_weights(file, weights)
     if not trunk_only:
         check_described_model(network, file, identity)
     check_described_fusion(network, file)
+    # Read before anything is changed: what the file says may be broken.
+    codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None
+    skeleton = Skeleton.from_metadata(found.metadata) if "skeleton" in found.metadata else None
     names = _entries(network, file, weights, trunk_only)
     own = network.state_dict()
     taken = {entry: _widened(weights.tensors[name], own.get(entry), network) for entry, name in names.items()}
@@ -75,6 +82,9 @@ def load_weights(
         only_head = all(_is_head(network, own, entry, names.get(entry, "")) for entry, _ in problems)
         raise misfit(network, file.path, weights, identity, problems, only_head=only_head)
     network.load_state_dict(taken | filled, strict=True)
+    if not trunk_only:
+        network.codec, network.skeleton = codec, skeleton
+        network.keypoints = found.keypoints if skeleton is None else skeleton.keypoints
     used = {weights.keys[name] for name in names.values()}
     widened = [entry for entry, name in names.items() if taken[entry].shape != weights.tensors[name].shape]
     return LoadReport(

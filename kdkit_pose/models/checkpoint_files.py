@@ -35,10 +35,16 @@ _IGNORED_NAMES = (
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
 
+# An ONNX model is a protobuf message: field 1 is the format's version, a small number, and what follows is the
+# tag of one of the next fields (producer, domain, version, documentation, graph, operator sets, metadata).
+# A pickle and a zip file begin otherwise; safetensors may begin so, but has its brace.
+_ONNX = re.compile(rb"\x08[\x01-\x3f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
+
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """What a file holds, as it was saved, and for a safetensors file its header's metadata."""
+    """What a file holds, as it was saved, and the metadata of a safetensors file's header or a kdkit run's
+    checkpoint."""
 
     path: Path
     content: Any
@@ -50,24 +56,33 @@ def open_checkpoint(path: str | Path) -> CheckpointFile:
     """Read a `torch.save` or safetensors file onto the CPU; which of the two, its first bytes tell.
 
     Raises:
-        CheckpointError: The file is missing, a folder, empty, damaged, or pickles code that would have to
-            run.
+        CheckpointError: The file is missing, a folder, empty, damaged, an ONNX model, or pickles code that would
+            have to run.
     """
     path = Path(path)
     if _is_safetensors(path):
         metadata, tensors = _open_safetensors(path, with_tensors=True)
         return CheckpointFile(path, tensors, is_safetensors=True, metadata=metadata)
-    return CheckpointFile(path, _open_pickle(path))
+    content = _open_pickle(path)
+    return CheckpointFile(path, content, metadata=_run_metadata(content))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Return the header metadata of a safetensors file, empty when it has none or is of another format.
 
     Raises:
-        CheckpointError: The file is missing, a folder, empty, or a damaged safetensors file.
+        CheckpointError: The file is missing, a folder, empty, an ONNX model, or a damaged safetensors file.
     """
     path = Path(path)
     return _open_safetensors(path, with_tensors=False)[0] if _is_safetensors(path) else {}
+
+
+def _run_metadata(content: Any) -> dict[str, str]:
+    """What a kdkit run's checkpoint says of the student; empty for any other file."""
+    if not isinstance(content, Mapping) or not {"distiller", "network", "metadata"} <= content.keys():
+        return {}
+    metadata = content["metadata"]
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, Mapping) else {}
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -83,6 +98,11 @@ def _is_safetensors(path: Path) -> bool:
         raise CheckpointError(f"{path} cannot be opened: {error.strerror}") from error
     if not beginning:
         raise CheckpointError(f"{path} is empty; download or copy it again")
+    if beginning[8:] != b"{" and _ONNX.match(beginning):
+        raise CheckpointError(
+            f"{path} is an ONNX model, made to be run and not to be loaded: give the checkpoint that it was"
+            " exported from, such as a run's student.safetensors"
+        )
     return path.suffix == ".safetensors" or beginning[8:] == b"{"
 
 

@@ -12,8 +12,8 @@ from kdkit_pose.models.identity_litehrnet import identify_litehrnet
 from kdkit_pose.models.identity_lpn import identify_lpn
 from kdkit_pose.models.identity_resnet import identify_resnet
 
-# LPN before ResNet, whose layout it has.
-FAMILIES = (identify_hrnet, identify_litehrnet, identify_lpn, identify_resnet, identify_hourglass)
+# LPN and hourglasses before ResNet: LPN has its layout, and an official hourglass has `layer1` to `layer3` too.
+FAMILIES = (identify_hrnet, identify_litehrnet, identify_lpn, identify_hourglass, identify_resnet)
 
 _MASK_PREDICTOR = Identity(
     None,

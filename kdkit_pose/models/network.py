@@ -6,7 +6,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from kdkit.errors import BatchError, ConfigurationError
+from kdkit_pose.codecs import Codec
 from kdkit_pose.models.mask_fusion import MaskFusion, check_mask
+from kdkit_pose.skeleton import Skeleton
 
 STRIDE = 4
 """Of the heatmaps, in pixels of the input."""
@@ -41,11 +43,19 @@ class PoseNetwork(nn.Module):
             `kdkit.Student(features=...)` takes it. Empty for most networks.
         head_prefixes: How the entries of the state dict begin that make heatmaps of features, and that weights
             for another task or other keypoints do not fit.
+        codec: What the heatmaps mean: what loading found in the file, or what :func:`kdkit_pose.fit.fit` taught.
+            None where nothing says it, as of random weights or an official file. Whatever reads or writes the
+            network refuses another convention; to be set by hand before a training that does not set it.
+        skeleton: The keypoints, known in the same way.
+        keypoints: The keypoints' names in order, also where no more than these is known.
         size_multiple: What an input's height and width must be multiples of, in pixels.
     """
 
     head_prefixes: ClassVar[tuple[str, ...]] = ("final_layer.",)
     size_multiple: int = 32
+    codec: Codec | None = None
+    skeleton: Skeleton | None = None
+    keypoints: tuple[str, ...] | None = None
 
     name: str
     num_keypoints: int
@@ -62,6 +72,17 @@ class PoseNetwork(nn.Module):
     def heatmap_outputs(self) -> tuple[str, ...]:
         """What is to be supervised: `heatmap` and the intermediate ones, for the recipes' `outputs`."""
         return ("heatmap", *self.intermediate_heatmaps)
+
+    @property
+    def convention(self) -> dict[str, str]:
+        """The codec in strings but for its decoder, for `kdkit.Trainer` to compare; empty where not known."""
+        return {} if self.codec is None else self.codec.convention
+
+    @property
+    def usage(self) -> dict[str, str]:
+        """Codec and skeleton as strings for a file's header, as far as they are known."""
+        codec = {} if self.codec is None else self.codec.to_metadata()
+        return codec | ({} if self.skeleton is None else self.skeleton.to_metadata())
 
     @property
     def title(self) -> str:

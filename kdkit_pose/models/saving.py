@@ -8,16 +8,18 @@ from torch import nn
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.files import write_atomically
 from kdkit.training.export import to_safetensors
+from kdkit_pose import codecs
+from kdkit_pose.convention import check_keypoints, require_convention
 from kdkit_pose.models.checkpoint import LoadReport, load_weights
 from kdkit_pose.models.checkpoint_check import headless, unknown, with_article
 from kdkit_pose.models.checkpoint_files import open_checkpoint
 from kdkit_pose.models.checkpoint_formats import Weights, find_weights
 from kdkit_pose.models.checkpoint_recognition import RecognisedFile, recognise_weights
 from kdkit_pose.models.create import create
-from kdkit_pose.models.description import describe
+from kdkit_pose.models.description import as_pose_network, describe
 from kdkit_pose.models.identity import Identity
 from kdkit_pose.models.network import PoseNetwork
-from kdkit_pose.skeleton import COCO
+from kdkit_pose.skeleton import COCO, Skeleton
 
 
 def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
@@ -29,11 +31,12 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
     Args:
         model: A network from `create`; on whatever device.
         path: The file, by custom `*.safetensors`.
-        metadata: Strings to find again with `read_metadata`, such as `codec="UDP"`.
+        metadata: Strings to find again with `read_metadata`, such as `**codec.to_metadata()` and
+            `**skeleton.to_metadata()`. What the network knows of these (see `PoseNetwork`) is written in any case.
 
     Raises:
-        ConfigurationError: The network is not from `create`; metadata that is no string, or is called like an
-            entry of `describe`.
+        ConfigurationError: The network is not from `create`; metadata that is no string, is called like an
+            entry of `describe`, or names a codec or keypoints that are not the network's or cannot be read.
         CheckpointError: The file cannot be written.
     """
     header = describe(model)
@@ -42,11 +45,22 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
             raise ConfigurationError(
                 f"metadata {key}={value!r}: it must be a string, under another name than {set(header)}"
             )
-    content = to_safetensors(model.state_dict(), header | metadata)
+    content = to_safetensors(model.state_dict(), header | _usage(as_pose_network(model), metadata))
     try:
         write_atomically(Path(path), lambda file: file.write(content))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error}") from error
+
+
+def _usage(network: PoseNetwork, metadata: dict[str, str]) -> dict[str, str]:
+    """Return the metadata with what the network knows of its codec and skeleton, which it may not contradict."""
+    said = network.usage | metadata
+    if any(key.startswith("codec") for key in metadata):
+        require_convention(network, codecs.from_metadata(said))
+    if "skeleton" in metadata:
+        skeleton = Skeleton.from_metadata(metadata)
+        check_keypoints(network.name, network.skeleton, network.keypoints, skeleton, "the metadata given")
+    return said
 
 
 def load(path: str | Path, *, features: Sequence[str] = ()) -> PoseNetwork:

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from kdkit.errors import ConfigurationError, DataError
+from kdkit_pose.data.masks import EncodedMask
 from kdkit_pose.data.skipped import Tally
 from kdkit_pose.prediction.boxes import BoxFile, Persons
 from kdkit_pose.prediction.checks import Picture
 from kdkit_pose.prediction.folder import PredictionFolder
+from kdkit_pose.prediction.poses import Poses
 from kdkit_pose.prediction.predictor import Predictor
 from kdkit_pose.prediction.reading import PictureFile, open_picture
 
@@ -66,7 +68,8 @@ class Batch:
 
     Raises:
         DataError: The box file has no box for any of the pictures, or names them ambiguously.
-        ConfigurationError: The network reads masks and there are no boxes, or none of them has a mask.
+        ConfigurationError: The network reads masks, nothing predicts them, and there are no boxes, or none of them
+            has a mask.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Batch:
             self._note(listed, matched)
         self.files = [file for file in files if whole or _has_boxes(self._known[file.name])]
         self.report.boxless = [file.name for file in files if file not in self.files]
-        if predictor.reads_masks:
+        if predictor.reads_masks and predictor.mask_predictor is None:
             _require_masks(None if whole else matched)
 
     def predict(self, file: PictureFile, folder: PredictionFolder) -> None:
@@ -118,7 +121,8 @@ class Batch:
     ) -> None:
         predictor = self._predictor
         if self._whole:
-            poses, masks = predictor.predict(picture, heatmaps=self._heatmaps), None
+            masks: Sequence[EncodedMask | None] = [None]
+            poses = predictor.predict(picture, heatmaps=self._heatmaps)
         else:
             chosen = self._chosen(known or Persons(None, file.name), file)
             masks = chosen.masks
@@ -129,6 +133,9 @@ class Batch:
                 masks=masks if predictor.reads_masks else None,
                 heatmaps=self._heatmaps,
             )
+        # Those that the network read are drawn, predicted ones among them.
+        self._note_masks(file, masks, poses)
+        masks = masks if poses.masks is None else poses.masks
         rows = poses.distinct(predictor.skeleton)
         if len(rows) < len(poses):
             self.report.noted.add("pose too like a better one (OKS-NMS)", file.name, len(poses) - len(rows))
@@ -136,7 +143,20 @@ class Batch:
         self.report.persons += len(poses)
         name = known.file_name if known is not None else file.name
         results = poses.results(self._numbers[file.name], name, self._category)
-        folder.add(file, picture, poses, results, [masks[row] for row in rows] if masks is not None else None)
+        folder.add(file, picture, poses, results, [masks[row] for row in rows])
+
+    def _note_masks(self, file: PictureFile, given: Sequence[EncodedMask | None], poses: Poses) -> None:
+        """Say how many masks were predicted, and where that came to nothing."""
+        if self._predictor.mask_predictor is None or poses.masks is None:
+            return
+        found = [read for known, read in zip(given, poses.masks, strict=True) if known is None]
+        empty = sum(mask is None for mask in found)
+        for what, count in (
+            (f"person with a mask by {self._predictor.mask_predictor.source}", len(found) - empty),
+            ("person given a mask of ones (the predicted mask is empty)", empty),
+        ):
+            if count:
+                self.report.noted.add(what, file.name, count)
 
     def _chosen(self, known: Persons, file: PictureFile) -> Persons:
         """The boxes to look at."""
@@ -200,6 +220,7 @@ def _require_masks(matched: Sequence[Persons | None] | None) -> None:
     masks = [mask for persons in matched or () if persons is not None for mask in persons.masks]
     if not any(mask is not None for mask in masks):
         raise ConfigurationError(
-            "the network reads each person's mask, and there are none: give --boxes with COCO annotations that "
-            "have segmentations, or --predicted-masks for them, or a network that needs none, such as a student"
+            "the network reads each person's mask, and there are none: give --mask-predictor (kdkit-pose "
+            "train-masks makes one), or --boxes with COCO annotations that have segmentations, or "
+            "--predicted-masks for them, or a network that needs none, such as a student"
         )

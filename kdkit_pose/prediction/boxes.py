@@ -7,6 +7,7 @@ from typing import Any
 
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.data.annotations import read_json
+from kdkit_pose.data.boxes import why_nobody
 from kdkit_pose.data.categories import PERSON_CATEGORY, person_categories
 from kdkit_pose.data.mask_filling import masks_for
 from kdkit_pose.data.masks import EncodedMask, encode_mask
@@ -110,6 +111,7 @@ def read_boxes(
     *,
     masks: bool = False,
     predicted_masks: str | Path | None = None,
+    threshold: float = 0.0,
 ) -> BoxFile:
     """Read the boxes in a file.
 
@@ -121,11 +123,14 @@ def read_boxes(
         masks: Whether to read the segmentations of an annotation file, too.
         predicted_masks: A file of :class:`kdkit_pose.data.predicted_masks.PredictedMasks` of these boxes, for
             persons without a mask; implies ``masks``.
+        threshold: The least score of a detector's box.
 
     Raises:
         DataError: A file cannot be read or is of another kind, a row is malformed, the list names its pictures
-            by ids and there are no annotations to look them up, or the masks were predicted for other boxes.
-        ConfigurationError: ``annotations`` are given for an annotation file, which needs none.
+            by ids and there are no annotations to look them up, no box is left, and why, or the masks were
+            predicted for other boxes.
+        ConfigurationError: ``annotations`` or a ``threshold`` are given for an annotation file, which needs none
+            and has no scores.
     """
     content = read_json(path)[0]
     if isinstance(content, Mapping):
@@ -134,10 +139,15 @@ def read_boxes(
                 f"{path} is an annotation file, which says itself which pictures its boxes are of: leave "
                 f"--annotations {annotations} out"
             )
+        if threshold:
+            raise ConfigurationError(
+                f"{path} is an annotation file, whose boxes have no scores: leave --box-threshold {threshold:g} "
+                "out"
+            )
         boxes = _from_annotations(content, str(path), masks=masks or predicted_masks is not None)
         of: tuple[str | Path, str | Path | None] = (path, None)
     elif isinstance(content, list):
-        boxes = _from_detections(content, str(path), annotations)
+        boxes = _from_detections(content, str(path), annotations, threshold)
         of = (annotations if annotations is not None else path, path)
     else:
         raise DataError(f"{path}: expected COCO annotations or a list of boxes, found a {type(content).__name__}")
@@ -197,6 +207,8 @@ def _from_annotations(content: Mapping[str, Any], source: str, *, masks: bool) -
                 _add_annotated(picture, annotation, name, report, masks=masks)
             except DataError as error:
                 raise DataError(f"{source}: {name}: {error}") from error
+    if not any(picture.boxes for picture in pictures.values()):
+        raise DataError(f"{source}: no usable person: {len(content['annotations'])} annotations\n{report}")
     return BoxFile(source, list(pictures.values()), False, _first(wanted), report)
 
 
@@ -239,7 +251,9 @@ def _stated_size(rle: Mapping[str, Any]) -> tuple[int, int]:
     return int(size[1]), int(size[0])
 
 
-def _from_detections(rows: Sequence[Any], source: str, annotations: str | Path | None) -> BoxFile:
+def _from_detections(
+    rows: Sequence[Any], source: str, annotations: str | Path | None, threshold: float
+) -> BoxFile:
     listing = read_json(annotations)[0] if annotations is not None else {}
     known = _entries(listing, str(annotations)).values() if annotations is not None else ()
     categories = person_categories(listing, str(annotations))
@@ -269,10 +283,16 @@ def _from_detections(rows: Sequence[Any], source: str, annotations: str | Path |
             report.left_out.add(f"box of a picture that {annotations} does not list", name)
         elif row.get("category_id", PERSON_CATEGORY) not in categories:
             report.left_out.add("box of another category", name)
+        elif score < threshold:
+            report.left_out.add(f"score below {threshold:g}", name)
         elif box[2] <= 0 or box[3] <= 0:
             report.left_out.add("empty box", name)
         else:
             picture.add(place, box, score)
+    if not any(picture.boxes for picture in by_name.values()):
+        named = any("file_name" in row for row in rows)
+        why = why_nobody(rows, None if named else list(by_id), categories, report)
+        raise DataError(f"{source}: no usable person: {why}")
     return BoxFile(source, list(by_name.values()), True, _first(categories), report)
 
 

@@ -27,8 +27,8 @@ def draw_keypoint_heatmaps(picture: Picture, poses: Poses, row: int, codec: Code
 
     The first tile has the greatest of all, with the pose's score in the colour that the person has in
     :func:`kdkit_pose.prediction.draw_poses`. A tile is the crop in grey with the heatmap over it, from purple to
-    yellow: yellow is 1, where nothing is laid over it is 0. A cross is where the keypoint was found. Names of the
-    person's own left side are blue, of the right orange.
+    yellow: yellow is 1, where nothing is laid over it is 0. A cross is where the keypoint was found; there is none
+    where its score is 0. Names of the person's own left side are blue, of the right orange.
 
     Args:
         picture: RGB uint8 [H, W, 3]; left as it is.
@@ -62,7 +62,7 @@ def draw_keypoint_heatmaps(picture: Picture, poses: Poses, row: int, codec: Code
     for number, (text, colour) in enumerate(_headers(poses, row, skeleton)):
         corner = _GAP + number % _COLUMNS * (width + _GAP), number // _COLUMNS * (height + _GAP)
         _write(canvas, corner, width, text, colour)
-        if number:
+        if number and poses.keypoints[row, number - 1, 2] > 0:
             _mark(canvas, found[number - 1] + corner + (0, _HEADER))
     return canvas.finish()
 

@@ -36,8 +36,8 @@ def draw_poses(
 
     The person's own left side is blue, the right orange, the middle in a colour of the person's own, which box and
     label have too. Lines go with the person's size and the picture's. Keypoints are the fainter, the lower their
-    score. A pose that scores below the threshold has neither box nor label, and is not drawn at all if its box
-    does, too.
+    score; one of score 0, whose heatmap has no peak, is not drawn, nor are its limbs. A pose that scores below the
+    threshold has neither box nor label, and is not drawn at all if its box does, too.
 
     Args:
         picture: RGB uint8 [H, W, 3]; left as it is.
@@ -77,7 +77,8 @@ def draw_poses(
             canvas.axes,
             skeleton,
             keypoints[:, :2],
-            np.isfinite(keypoints).all(axis=1),
+            # A map without a peak says nothing of a place: the decoded one is the crop's corner.
+            np.isfinite(keypoints).all(axis=1) & (keypoints[:, 2] > 0),
             strength=strength,
             width=width * POINT * (1.0 if certain else 0.7),
             middle=colour,

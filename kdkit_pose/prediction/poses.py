@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kdkit_pose.data.masks import EncodedMask
 from kdkit_pose.evaluation import oks_nms
 from kdkit_pose.skeleton import Skeleton
 
@@ -25,6 +26,8 @@ class Poses:
         centers: [N, 2], the middles of the crops that the network saw.
         scales: [N, 2], the crops' widths and heights.
         heatmaps: [N, K, h, w] float32, what was decoded; None where it was not asked for.
+        masks: N of them, what a network that reads masks was given, None for a mask of ones; None for a network
+            that reads none.
     """
 
     keypoints: Array
@@ -34,6 +37,7 @@ class Poses:
     centers: Array
     scales: Array
     heatmaps: npt.NDArray[np.float32] | None = None
+    masks: tuple[EncodedMask | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -49,6 +53,7 @@ class Poses:
             centers=self.centers[chosen],
             scales=self.scales[chosen],
             heatmaps=None if self.heatmaps is None else self.heatmaps[chosen],
+            masks=None if self.masks is None else tuple(self.masks[row] for row in chosen),
         )
 
     def distinct(self, skeleton: Skeleton, threshold: float = 0.9) -> list[int]:

@@ -2,7 +2,18 @@ import pytest
 import torch
 from torch import nn
 
-from kdkit import Adaptor, BatchError, ConfigurationError, Student
+from kdkit import (
+    Adaptor,
+    BatchError,
+    ConfigurationError,
+    Curriculum,
+    Distiller,
+    Epochs,
+    Stage,
+    Student,
+    Supervise,
+    losses,
+)
 
 
 def test_the_network_is_neither_wrapped_nor_changed(toy):
@@ -70,3 +81,23 @@ def test_what_the_user_froze_stays_frozen(toy):
 def test_a_part_that_is_not_there_is_named(toy):
     with pytest.raises(ConfigurationError, match=r"the part 'stem' to freeze is not in the student.*'0', '1'"):
         toy.student().freeze(["stem"])
+
+
+def test_what_is_required_must_be_an_output(toy):
+    assert Student(toy.network(), required="heatmap").required == ("heatmap",)
+    with pytest.raises(ConfigurationError, match="no output 'heatmap_1' to require"):
+        Student(toy.network(), required=("heatmap", "heatmap_1"))
+
+
+def test_every_stage_names_what_is_required(toy):
+    features = {"early": "0", "late": "2"}
+    student = Student(toy.network(), features=features, required=("heatmap", "late"))
+    both = Stage(
+        "both",
+        [Supervise("heatmap", losses.mse), Supervise("late", losses.mse, target="heatmap", weight=0)],
+        until=Epochs(1),
+    )
+    one = Stage("one", [Supervise("heatmap", losses.mse)], until=Epochs(1))
+    Distiller(student, Curriculum(both))
+    with pytest.raises(ConfigurationError, match=r"stage 'one' has no objective for late, .*weight=0"):
+        Distiller(student, Curriculum(both, one))

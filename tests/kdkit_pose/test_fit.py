@@ -287,7 +287,9 @@ def _flat(line):
 
 
 def test_a_stage_that_leaves_out_a_stack_is_refused(hourglass, tiny_people, tmp_path):
-    with pytest.raises(ConfigurationError, match="'supervised' has no objective for heatmap_1, which small"):
+    with pytest.raises(
+        ConfigurationError, match="'supervised' has no objective for heatmap_1, which the student must"
+    ):
         fit(hourglass, recipes.supervised(until=1), tiny_people(), tmp_path / "out", FitSettings(**SETTINGS))
     assert not (tmp_path / "out").exists()
 

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
-from kdkit_pose import models, pose_student
+from kdkit import ConfigurationError, Distiller
+from kdkit_pose import models, pose_student, recipes
 
 
 def batch(size=32):
@@ -48,3 +50,11 @@ def test_the_network_stays_what_it_was():
     pose_student(network)(batch())
     assert list(network.state_dict()) == before
     assert isinstance(network(batch()["image"]), torch.Tensor)
+
+
+def test_a_curriculum_that_leaves_out_a_stack_is_refused():
+    config = models.HourglassConfig("small", stacks=3, channels=8, depth=1)
+    network = models.StackedHourglass("small", config, 17)
+    with pytest.raises(ConfigurationError, match="no objective for heatmap_1, heatmap_2,"):
+        Distiller(pose_student(network), recipes.supervised())
+    Distiller(pose_student(network), recipes.supervised(outputs=network.heatmap_outputs))

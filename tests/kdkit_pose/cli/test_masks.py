@@ -1,13 +1,15 @@
 """Masks from the command line: trained, predicted, used, and named wherever they were used."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kdkit_pose.masks import PredictedMasks
+from kdkit_pose import models
+from kdkit_pose.masks import PredictedMasks, load
 
 DOUBT = "the box itself is the better mask"
 """What is said of a predictor as short of training as this one."""
@@ -89,9 +91,15 @@ def test_training_with_predicted_masks_names_them_in_its_config(
     printed = run(
         *("train", "--model", "hrnet_w8_small", "--mask-fusion", "concat", "--train-annotations", unmasked),
         *(*images, "--predicted-masks", masks, "--epochs", 1, "--batch-size", 4, "--input-size", "64x64"),
-        *("--out", out),
+        *("--val-annotations", unmasked, "--val-predicted-masks", masks, "--out", out),
     )
-    assert PredictedMasks.load(masks).source.sha256 in (out / "config.json").read_text()
+    predicted = PredictedMasks.load(masks)
+    config = json.loads((out / "config.json").read_text())["config"]
+    assert config["predicted_masks"]["predictor"] == predicted.source.to_json()
+    assert config["val_masks"].endswith(f"predicted by {predicted.source}")
+    said = models.read_metadata(out / "student.safetensors")["masks"]
+    assert said.endswith(f"predicted by {predicted.source}")
+    assert "masks" not in models.read_metadata(chain.student("senior"))
     assert DOUBT in printed
 
 
@@ -168,3 +176,63 @@ def test_masks_in_boxes_need_a_list_of_pictures_alone(
         *("--boxes", boxes, "--out", out),
     )
     assert len(PredictedMasks.load(out))
+
+
+def overlays(out: Path) -> dict[str, bytes]:
+    """What is drawn of each picture."""
+    return {path.name: path.read_bytes() for path in (out / "overlays").rglob("*.jpg")}
+
+
+def test_photos_without_masks_are_looked_at_by_predicted_ones(
+    run: Callable[..., str],
+    fail: Callable[..., str],
+    chain: Any,
+    predictor: tuple[Path, str],
+    boxes: Path,
+    unmasked: Path,
+    tmp_path: Path,
+) -> None:
+    senior, out = chain.student("senior"), tmp_path / "predicted"
+    photos = sorted(chain.images.rglob("*.jpg"))[:2]
+    arguments = ["predict", "--checkpoint", senior, "--out", out, "--enlarge", 1]
+    line = fail(*arguments, *photos)
+    assert "give --mask-predictor (kdkit-pose train-masks makes one)" in line
+    given = ["--mask-predictor", predictor[0]]
+    printed = run(*arguments, *given, *photos)
+    source = load(predictor[0]).source
+    assert f"masks of persons without one by {source}" in printed
+    assert DOUBT in printed
+    assert f"masks of persons without one by {source}" in (out / "predictions.html").read_text()
+    assert len(json.loads((out / "results.json").read_text())) == 2
+    detected = ["--boxes", boxes, "--annotations", unmasked, chain.images]
+    printed = run(*arguments, *given, *detected)
+    persons = len(json.loads(boxes.read_text()))
+    read = re.findall(r"person with a mask by [^:]*: (\d+)|predicted mask is empty\): (\d+)", printed)
+    assert sum(int(some or none) for some, none in read) == persons
+    # The same masks, made beforehand.
+    masks = tmp_path / "masks.json"
+    run(
+        *("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, "--images", chain.images),
+        *("--boxes", boxes, "--out", masks),
+    )
+    drawn = overlays(out)
+    run(*arguments, "--predicted-masks", masks, *detected)
+    assert overlays(out) == drawn
+    line = fail("predict", "--checkpoint", chain.student("odkd"), "--out", out, *given, *photos)
+    assert "--mask-predictor would change nothing: hrnet_w8_small reads no masks" in line
+    assert "no mask predictor" in fail(*arguments, "--mask-predictor", senior, *photos)
+
+
+def test_figures_name_predicted_masks_and_are_ten_without(
+    run: Callable[..., str], chain: Any, predictor: tuple[Path, str], unmasked: Path, tmp_path: Path
+) -> None:
+    masks, figures = tmp_path / "masks.json", tmp_path / "figures.json"
+    images = ["--images", chain.images]
+    run("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, *images, "--out", masks)
+    evaluate = ["evaluate", "--checkpoint", chain.student("senior"), *images, "--no-flip", "--json", figures]
+    run(*evaluate, "--annotations", unmasked, "--predicted-masks", masks)
+    found = json.loads(figures.read_text())
+    assert len(found) == 12
+    assert found["masks"].endswith(f"persons predicted by {PredictedMasks.load(masks).source}")
+    run(*evaluate, "--annotations", chain.val)
+    assert set(json.loads(figures.read_text())) == set(found) - {"masks"}

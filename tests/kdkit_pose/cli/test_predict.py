@@ -164,7 +164,7 @@ def test_boxes_of_annotations_give_what_evaluate_gives(chain, run, out, tmp_path
     assert scored["AP"] is not None
 
 
-def test_boxes_of_a_detector(chain, base, run, out, tmp_path):
+def test_boxes_of_a_detector(chain, base, run, fail, out, tmp_path):
     pictures = chain.content()["images"]
     rows = [
         {"image_id": entry["id"], "category_id": 1, "bbox": [5.0 * n, 2.0, 30.0, 40.0], "score": 0.3 + 0.1 * n}
@@ -172,6 +172,8 @@ def test_boxes_of_a_detector(chain, base, run, out, tmp_path):
         for n in range(3)
     ]
     (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"images": [{"id": 10**9, "file_name": pictures[0]["file_name"]}]}))
     listed = ["--boxes", tmp_path / "boxes.json", "--annotations", chain.val]
     text = run(*base, *listed, "--max-persons", 2, chain.images)
     assert "detector boxes of boxes.json" in text
@@ -180,6 +182,10 @@ def test_boxes_of_a_detector(chain, base, run, out, tmp_path):
     assert f"skipped: {skipped} pictures without a box (" in text
     assert {result["image_id"] for result in results(out)} == {entry["id"] for entry in pictures[:2]}
     assert {result["bbox"][0] for result in results(out)} <= {5.0, 10.0}
+    assert "score below 0.45: 4 (" in run(*base, *listed, "--box-threshold", 0.45, chain.images)
+    assert {result["bbox"][0] for result in results(out)} == {10.0}
+    line = fail(*base, *listed, "--box-threshold", 0.45, "--annotations", other, chain.images)
+    assert "detections of persons are all of pictures that the annotations do not list" in line
     assert {result["file_name"] for result in results(out)} == {entry["file_name"] for entry in pictures[:2]}
 
 
@@ -255,7 +261,7 @@ def test_a_person_in_two_boxes_is_one(base, photos, run, out, tmp_path):
 
 def test_a_mask_aware_network_takes_the_masks_of_the_annotations(chain, aware, run, fail, out):
     arguments = ["predict", "--checkpoint", aware, "--out", out, "--enlarge", 1, chain.images]
-    assert "reads each person's mask, and there are none: give --boxes" in fail(*arguments)
+    assert "reads each person's mask, and there are none: give --mask-predictor" in fail(*arguments)
     assert not out.exists()
     run(*arguments, "--boxes", chain.val, "--masks")
     assert results(out)
@@ -275,12 +281,12 @@ def test_a_file_that_says_nothing_is_decoded_by_what_is_said(run, photos, small_
     models.save(small_network(), tmp_path / "bare.safetensors")
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png")
     assert str(DARK(input_size=(192, 256))) in text
-    assert "assumed, as the file does not say it; see --codec and --input-size" in text
+    assert "its file names no codec; assumed: --codec dark (the default), --input-size 256x192" in text
     assert "skeleton coco (assumed, for 17 keypoints; see --skeleton)" in text
     asked = ["--codec", "msra", "--input-size", "64x32"]
     text = run("predict", "--checkpoint", tmp_path / "bare.safetensors", "--out", out, photos / "2.png", *asked)
     assert str(MSRA(input_size=(32, 64))) in text
-    assert "(as asked for)" in text
+    assert "assumed: --sigma 2 (usual at this size)" in text
 
 
 def test_a_codec_that_contradicts_the_file_is_refused(base, photos, fail):
@@ -333,6 +339,7 @@ def test_what_is_not_there_or_does_not_fit(base, chain, photos, fail, tmp_path, 
     assert "no box for any of the 3 pictures" in fail(*base, photos, "--boxes", chain.val)
     assert "does not list any of the 3 pictures" in fail(*base, photos, "--annotations", chain.val)
     assert "give --boxes" in fail(*base, photos, "--masks")
+    assert "--box-threshold would change nothing: give --boxes" in fail(*base, photos, "--box-threshold", "0.5")
     assert "give --boxes" in fail(*base, photos, "--predicted-masks", chain.val)
     (tmp_path / "rows.json").write_text(json.dumps([{"image_id": 1, "bbox": [1, 1, 5, 5], "score": 1}]))
     assert "--annotations" in fail(*base, photos, "--boxes", tmp_path / "rows.json")

@@ -4,6 +4,7 @@ import torch
 
 from kdkit_pose import codecs
 from kdkit_pose.codecs import DARK, MSRA, peak_centroids
+from kdkit_pose.codecs.centroid import WINDOW, window_kernel
 
 
 def discs(threshold: float, keypoints: np.ndarray, sigma: float = 2.0) -> torch.Tensor:
@@ -102,3 +103,21 @@ def test_a_disc_comes_back_in_the_codecs_own_units(name):
     found, _ = codec.decode(torch.from_numpy((heatmap > 0.5).astype(np.float32))[None])
     # MSRA has rounded the place to a cell before.
     assert np.abs(found[0, 0].numpy() - [170, 230]).max() < (2.1 if name == "msra" else 0.8)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+def test_discs_of_a_narrow_gaussian_are_found_no_worse_than_by_their_peak(threshold):
+    keypoints = np.random.default_rng(0).uniform(16, [80, 112], size=(500, 2))
+    codec = DARK((96, 128), sigma=1.0)
+    heatmap, _ = codec.encode(keypoints, np.ones(500))
+    disc = torch.from_numpy((heatmap > threshold).astype(np.float32))[None]
+    by_peak, by_centroid = (
+        np.median(np.linalg.norm(one.decode(disc)[0][0].numpy() - keypoints, axis=1))
+        for one in (codec, DARK((96, 128), sigma=1.0, decoder="centroid"))
+    )
+    assert by_centroid <= by_peak + 0.01
+    assert by_centroid < 0.8
+
+
+def test_wider_gaussians_keep_their_window():
+    assert [window_kernel(WINDOW * sigma) for sigma in (0.5, 1.0, 2.0, 3.0)] == [5, 5, 7, 11]

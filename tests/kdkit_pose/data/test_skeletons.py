@@ -95,3 +95,18 @@ def test_a_list_of_pictures_alone_is_of_coco(tmp_path: Path) -> None:
     assert read_skeleton(pictures) == read_skeleton({**pictures, "annotations": []}) == COCO
     with pytest.raises(DataError, match="'categories'"):
         read_skeleton({**pictures, "annotations": [{"id": 1}]})
+
+
+def test_unlisted_keypoints_are_the_known_ones_as_far_as_they_fit(content: Any, person: Any) -> None:
+    pictures = {"images": [{"id": 1, "width": 9, "height": 9}]}
+    assert read_skeleton(pictures, known=CROWDPOSE) is CROWDPOSE
+    data = content(person(keypoints=[1, 2, 2] * 14), person(id=8, keypoints=None))
+    del data["categories"][0]["keypoints"]
+    assert read_skeleton(data, known=CROWDPOSE) is CROWDPOSE
+    rough = read_skeleton(data, sigmas=[0.05] * 14, known=CROWDPOSE)
+    assert (rough.name, rough.keypoints, rough.sigmas) == ("crowdpose", CROWDPOSE.keypoints, (0.05,) * 14)
+    data["annotations"][0]["keypoints"] = [1, 2, 2] * 17
+    assert read_skeleton(data, known=CROWDPOSE) == COCO
+    data["annotations"][0]["keypoints"] = [1, 2, 2] * 3
+    with pytest.raises(DataError, match="annotation 7 has 9 keypoint numbers"):
+        read_skeleton(data, known=CROWDPOSE)

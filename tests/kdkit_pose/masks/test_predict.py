@@ -9,6 +9,7 @@ import torch
 
 from kdkit.errors import DataError
 from kdkit_pose import CROWDPOSE, CocoKeypoints, Evaluator, loader, masks, models
+from kdkit_pose.data.masks import MaskStore, encode_mask
 from kdkit_pose.masks.persons import annotated_boxes, draw_box
 
 from .conftest import HELD_OUT, Trained
@@ -132,3 +133,25 @@ def test_crowdpose_evaluates_with_predicted_masks(trained: Trained, tmp_path: Pa
     )
     assert len(predicted) >= len(data)
     assert all(sample["mask"].shape == (1, 64, 64) for sample in map(data.__getitem__, range(len(data))))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_a_pictures_masks_are_those_of_the_data_set(trained: Trained, unmasked: dict, batch_size: int) -> None:
+    boxes = boxes_of(unmasked)
+    stored = masks.predict_masks(trained.loaded, unmasked, HELD_OUT.picture, boxes=boxes).segmentations
+    compared = 0
+    for entry in unmasked["images"]:
+        rows = [row for row, box in enumerate(boxes) if box["image_id"] == entry["id"]]
+        placed = np.array([boxes[row]["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
+        found = trained.loaded.predict(HELD_OUT.picture(entry), placed, batch_size=batch_size)
+        expected = [encode_mask(dict(stored[row]), entry["width"], entry["height"]) for row in rows]
+        assert [mask is None for mask in found] == [mask is None for mask in expected]
+        size = (entry["width"], entry["height"])
+        for mask, other in zip(found, expected, strict=True):
+            if mask is None or other is None:
+                continue
+            inside, meant = (MaskStore.pack([one]).warp(0, np.eye(2, 3), size) for one in (mask, other))
+            # Batches of other sizes may differ in a last digit, and a pixel at the threshold with it.
+            assert (inside != meant).mean() < 0.001
+            compared += 1
+    assert compared > 3

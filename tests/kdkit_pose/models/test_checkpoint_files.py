@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from kdkit.errors import CheckpointError
-from kdkit_pose import models
+from kdkit_pose import export, models
+from kdkit_pose.codecs import DARK
 
 Refused = Callable[..., str]
 
@@ -106,6 +107,20 @@ def test_a_file_of_something_else_is_refused(
     message = assert_refused(models.create("hrnet_w8_small"), tmp_path / name, "no checkpoint", "again")
     assert "weights_only" not in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["student.onnx", "student.safetensors", "student.pth"])
+def test_an_onnx_model_is_told_by_its_content(assert_refused: Refused, tmp_path: Path, name: str) -> None:
+    layer, codec = models.create("hrnet_w8_small"), DARK((64, 64))
+    export.to_onnx(layer, tmp_path / "made.onnx", codec)
+    (tmp_path / name).write_bytes((tmp_path / "made.onnx").read_bytes())
+    message = assert_refused(layer, tmp_path / name, "is an ONNX model", "student.safetensors")
+    assert "again" not in message
+    with pytest.raises(CheckpointError, match="is an ONNX model"):
+        models.read_metadata(tmp_path / name)
+    # Of another producer: field 7, the graph, right behind the version.
+    (tmp_path / name).write_bytes(b"\x08\x08\x3a\x02\x0a\x00\x42\x02\x10\x11")
+    assert_refused(layer, tmp_path / name, "is an ONNX model")
 
 
 def test_a_missing_file_and_a_folder_are_refused(assert_refused: Refused, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from kdkit.errors import BatchError
 from kdkit_pose import models
 from kdkit_pose.models import HourglassConfig, StackedHourglass
 from kdkit_pose.models.hourglass_blocks import Hourglass
+from kdkit_pose.models.identify import identify
 
 TINY = HourglassConfig("tiny", stacks=3, channels=16, depth=2)
 
@@ -106,6 +107,9 @@ def test_names_of_the_official_code_are_understood() -> None:
         joints = ("score", "fc_", "score_") if stack < 3 else ("score",)
         official += [f"{joint}.{stack}.{kind}" for joint in joints for kind in _kinds("conv")]
     assert sorted(model.own_name(key) for key in official) == sorted(model.state_dict())
+    found = identify({key: model.state_dict()[model.own_name(key)] for key in official})
+    assert found is not None
+    assert (found.name, found.num_keypoints) == ("hourglass4_128", 17)
 
 
 def _kinds(part: str) -> tuple[str, ...]:

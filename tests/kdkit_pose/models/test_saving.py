@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kdkit.errors import CheckpointError, ConfigurationError
-from kdkit_pose import models
+from kdkit_pose import UDP, models
 
 
 @pytest.mark.parametrize("fusion", ["none", "concat", "multiply", "add"])
@@ -25,9 +25,10 @@ def test_what_is_saved_loads_without_a_name(fusion: str, tmp_path: Path, image: 
 
 def test_the_header_holds_the_description_and_more(tmp_path: Path, trained: nn.Module) -> None:
     path = tmp_path / "student.safetensors"
-    models.save(trained, path, codec="UDP", path="runs/1")
+    codec = UDP((64, 64)).to_metadata()
+    models.save(trained, path, path="runs/1", **codec)
     description = {"model": "hrnet_w8_small", "num_keypoints": "17", "mask_fusion": "none"}
-    assert models.read_metadata(path) == description | {"codec": "UDP", "path": "runs/1"}
+    assert models.read_metadata(path) == description | codec | {"path": "runs/1"}
 
 
 def test_the_file_is_the_bare_state_dict(tmp_path: Path, trained: nn.Module) -> None:

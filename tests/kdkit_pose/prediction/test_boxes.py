@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from kdkit import DataError
+from kdkit import ConfigurationError, DataError
 from kdkit_pose.data.mask_source import MaskSource
 from kdkit_pose.data.masks import encode_mask
 from kdkit_pose.data.predicted_masks import PredictedMasks, content_digest
@@ -187,3 +187,42 @@ def test_predicted_masks_of_a_detectors_boxes(content, write, tmp_path):
     assert file.match(files(tmp_path, "a.jpg"))[0].masks[0].window == (0, 0, 40, 80)
     with pytest.raises(DataError, match=r"masks\.json"):
         read_boxes(annotations, predicted_masks=tmp_path / "masks.json")
+
+
+def test_boxes_of_a_low_score_are_left_out_and_the_others_keep_their_places(content, write, tmp_path):
+    row = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 30, 20]}
+    rows = [{**row, "score": score} for score in (0.1, 0.5, 0.49999, 0.9)]
+    file = read_boxes(write(rows), write(content, "annotations.json"), threshold=0.5)
+    assert file.pictures[0].ids == [1, 3]
+    assert file.pictures[0].scores == [0.5, 0.9]
+    assert file.skipped.left_out.counts == {"score below 0.5": 2}
+    with pytest.raises(ConfigurationError, match=r"boxes have no scores: leave --box-threshold 0\.5 out"):
+        read_boxes(write(content), threshold=0.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "the list of detections is empty"),
+        (
+            [{"image_id": 3, "bbox": [1, 1, 5, 5]}],
+            r"its 1 detections of persons are all of pictures .* \[3\].*\[7, 9\]",
+        ),
+        ([{"image_id": 7, "category_id": 2, "bbox": [1, 1, 5, 5]}], r"are of the categories \[2\]"),
+        ([{"image_id": 7, "bbox": [1, 1, 5, 5], "score": 0.1}], r"score below 0\.5: 1 \(box number 0\)"),
+        ([{"file_name": "a.jpg", "bbox": [1, 1, 0, 5], "score": 0.9}], r"empty box: 1 \(box number 0\)"),
+    ],
+)
+def test_why_a_list_leaves_no_box_is_said(content, write, rows, message):
+    path = write(rows)
+    with pytest.raises(DataError, match=message) as caught:
+        read_boxes(path, write(content, "annotations.json"), threshold=0.5)
+    assert str(caught.value).startswith(f"{path}: no usable person: ")
+
+
+def test_annotations_that_leave_no_box_say_why(content, write):
+    content["annotations"] = [content["annotations"][2]]
+    with pytest.raises(
+        DataError, match=r"no usable person: 1 annotations\nleft out: crowd region: 1 \(annotation 3\)"
+    ):
+        read_boxes(write(content))

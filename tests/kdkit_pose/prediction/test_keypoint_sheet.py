@@ -77,3 +77,12 @@ def test_what_a_sheet_of_keypoints_cannot_be_made_of_is_refused(picture, make_po
     poses = with_heatmaps(make_poses(), 0, (5, 11))
     with pytest.raises(ConfigurationError, match="poses of 17 keypoints are none of skeleton 'crowdpose'"):
         draw_keypoint_heatmaps(picture, poses, 0, CODEC, CROWDPOSE)
+
+
+def test_a_keypoint_without_a_peak_has_no_mark(picture, make_poses):
+    poses = with_heatmaps(make_poses(1), 0, (5, 11))
+    drawn = []
+    for place in (poses.centers[0], poses.centers[0] + 30):
+        poses.keypoints[0, 3] = (*place, 0.0)
+        drawn.append(draw_keypoint_heatmaps(picture, poses, 0, CODEC, COCO))
+    assert np.array_equal(*drawn)

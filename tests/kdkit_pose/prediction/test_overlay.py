@@ -52,7 +52,7 @@ def test_small_pictures_are_enlarged_and_large_ones_are_not(make_poses, size, ex
 def test_each_keypoint_is_drawn_at_its_place(row, make_poses):
     black = np.zeros((240, 320, 3), dtype=np.uint8)
     poses = make_poses(1)
-    poses.keypoints[..., 2] = np.eye(17)[row]
+    poses.keypoints[..., 2] = np.maximum(np.eye(17)[row], 0.01)
     poses.keypoints[0, row, :2] = (200.0, 150.0)
     x, y = 200, 150
     colour = draw_poses(black, poses, COCO, enlarged=1)[y, x].astype(int)
@@ -66,6 +66,19 @@ def test_each_keypoint_is_drawn_at_its_place(row, make_poses):
         assert colour[0] > 200
         assert colour[2] > 180
         assert colour[1] < 150
+
+
+def test_a_keypoint_without_a_peak_is_not_drawn_nor_are_its_limbs(make_poses):
+    black = np.zeros((240, 320, 3), dtype=np.uint8)
+    poses, bare = make_poses(1), make_poses(1)
+    ankle = COCO.keypoints.index("left_ankle")
+    poses.keypoints[0, ankle] = (300.0, 5.0, 0.0)
+    bare.keypoints[0, ankle] = np.nan
+    drawn = draw_poses(black, poses, COCO, enlarged=1)
+    assert np.array_equal(drawn, draw_poses(black, bare, COCO, enlarged=1))
+    assert not drawn[:30, 120:].any()
+    poses.keypoints[0, ankle, 2] = 0.05
+    assert draw_poses(black, poses, COCO, enlarged=1)[:30, 120:].any()
 
 
 def test_the_lower_its_score_the_fainter_a_keypoint(make_poses):

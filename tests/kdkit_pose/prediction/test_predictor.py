@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -287,3 +287,55 @@ def test_a_predictor_of_parts_that_do_not_fit_is_refused(small_network):
         Predictor(small_network(), CODEC, CROWDPOSE)
     with pytest.raises(ConfigurationError, match="batch_size"):
         Predictor(small_network(), CODEC, batch_size=0)
+
+
+@dataclass
+class Half:
+    """Stands for a predictor of masks: the left half of each box, and none for narrow ones."""
+
+    predictor: torch.nn.Module = field(default_factory=torch.nn.Identity)
+    source: str = "half/student.safetensors"
+    asked: list[list[float]] = field(default_factory=list)
+
+    def predict(self, picture, boxes, *, batch_size):
+        assert batch_size == 3
+        self.asked += boxes.tolist()
+        height, width = picture.shape[:2]
+        return [
+            encode_mask([[x, y, x + w / 2, y, x + w / 2, y + h, x, y + h]], width, height) if w > 20 else None
+            for x, y, w, h in boxes
+        ]
+
+
+def test_masks_that_are_missing_are_predicted_and_read(small_network, picture):
+    network, half = taught(small_network(1, mask_fusion="multiply")), Half()
+    own = encode_mask([[60, 40, 130, 40, 130, 180, 60, 180]], 320, 240)
+    boxes = np.array([[50.0, 30, 90, 160], [150, 20, 80, 200], [200, 20, 10, 100]])
+    predictor = Predictor(network, CODEC, batch_size=3, mask_predictor=half)
+    found = predictor.predict(picture, boxes, masks=[own, None, None])
+    assert half.asked == boxes[1:].tolist()
+    left = half.predict(picture, boxes[1:2], batch_size=3)[0]
+    assert found.masks == (own, left, None)
+    assert found.select([1]).masks == (left,)
+    expected = Predictor(network, CODEC).predict(picture, boxes, masks=[own, left, None])
+    np.testing.assert_allclose(found.keypoints, expected.keypoints)
+    ones = Predictor(network, CODEC).predict(picture, boxes, masks=[own, None, None])
+    assert ones.masks == (own, None, None)
+    assert not np.allclose(found.keypoints[1], ones.keypoints[1], atol=1e-3)
+    half.asked.clear()
+    assert predictor.predict(picture).masks[0].window[1:] == (0, 161, 240)
+    assert predictor.predict(picture, boxes).masks[0].window[:2] == (50, 30)
+    assert half.asked == [[0, 0, 320, 240], *boxes.tolist()]
+    predictor.predict(picture, boxes[:1], masks=[own])
+    assert len(half.asked) == 4
+    assert Predictor(small_network(), CODEC).predict(picture).masks is None
+
+
+def test_a_mask_predictor_goes_to_the_device_and_to_networks_that_read_masks(small_network, tmp_path):
+    aware, half = small_network(mask_fusion="concat"), Half(predictor=torch.nn.Linear(1, 1))
+    assert Predictor(aware, CODEC, device="meta", mask_predictor=half).mask_predictor is half
+    assert half.predictor.weight.is_meta
+    with pytest.raises(ConfigurationError, match="reads no masks, so a mask predictor would change nothing"):
+        Predictor(small_network(), CODEC, mask_predictor=half)
+    models.save(small_network(mask_fusion="concat"), tmp_path / "a.safetensors", **CODEC.to_metadata())
+    assert Predictor.from_file(tmp_path / "a.safetensors", mask_predictor=half).mask_predictor is half

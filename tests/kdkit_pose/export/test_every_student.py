@@ -1,0 +1,85 @@
+"""Every student of `benchmarks/every_student.py` through the export that `kdkit-pose export` makes."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kdkit_pose import models
+from kdkit_pose.codecs import DARK
+from kdkit_pose.export import to_onnx
+from kdkit_pose.models.litehrnet_config import CONFIGS
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+def benchmark(name: str) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        return import_module(name)
+
+
+EVERY_STUDENT: Any = benchmark("every_student")
+# The exporter takes too long for it; it is a longer litehrnet_18, see the test below.
+LONGER = "litehrnet_30"
+
+
+@pytest.fixture
+def as_if_trained() -> Callable[..., models.PoseNetwork]:
+    """Gives networks heatmaps that are about 1 high: differences then count."""
+    made: Callable[..., models.PoseNetwork] = benchmark("onnx_parity").as_if_trained
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_STUDENT.STUDENTS if name != LONGER])
+def test_every_student_computes_the_same_in_onnxruntime(
+    as_if_trained: Callable[..., models.PoseNetwork], name: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = as_if_trained(models.create(name), (64, 64))
+    parity = to_onnx(network, tmp_path / "student.onnx", DARK(input_size=(64, 64))).parity
+    assert parity.difference < EVERY_STUDENT.LARGEST_DIFFERENCE == 1e-4
+    assert parity.peak > 0.5
+
+
+def test_the_longer_student_has_more_modules_and_nothing_else() -> None:
+    shorter, longer = CONFIGS["litehrnet_18"], CONFIGS[LONGER]
+    assert replace(longer, title=shorter.title, modules=shorter.modules) == shorter
+    kinds = [{type(part) for part in models.create(name).modules()} for name in ("litehrnet_18", LONGER)]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"steps": 49}, "49 steps, not 50"),
+        ({"steps": 51}, "51 steps, not 50"),
+        ({"predicted": 0}, "nobody was predicted"),
+        ({"onnx": 1e-4}, "its ONNX file differs by 1.0e-04"),
+        ({"onnx": float("nan")}, "its ONNX file differs by nan"),
+    ],
+)
+def test_the_benchmark_names_who_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: dict[str, Any], problem: str | None
+) -> None:
+    found = {"steps": 50, "AP": 0.0, "predicted": 1, "onnx": 9.9e-5}
+    (tmp_path / "person_keypoints_train2017.json").write_text('{"annotations": []}')
+    monkeypatch.setattr(EVERY_STUDENT, "teachers", lambda *_: {})
+    monkeypatch.setattr(
+        EVERY_STUDENT, "go_through", lambda name, *_: {**found, **(change if name == "second" else {})}
+    )
+    options = ["--annotations", str(tmp_path), "--images", ".", "--students", "first", "second", "third"]
+    monkeypatch.setattr(sys, "argv", ["every_student.py", *options])
+    if problem is None:
+        EVERY_STUDENT.main()
+        return
+    with pytest.raises(SystemExit) as caught:
+        EVERY_STUDENT.main()
+    # A message is printed, and the exit code is 1.
+    assert caught.value.code == f"second: {problem}"
