@@ -235,16 +235,16 @@ def test_every_stacks_heatmaps_get_a_gradient_of_their_own(build, small_hourglas
     data = tiny_people(pictures=2)
     batch = torch.utils.data.default_collate([data[0], data[1]])
 
-    def gradients(outputs):
+    def gradients(as_student, outputs):
         network = small_hourglass()
-        step = Distiller(pose_student(network), build(name, outputs=outputs))(batch)
+        step = Distiller(as_student(network), build(name, outputs=outputs))(batch)
         step.total.backward()
         return [head.weight.grad for head in network.heatmaps], step
 
-    every, step = gradients(("heatmap", "heatmap_1", "heatmap_2"))
+    every, step = gradients(pose_student, ("heatmap", "heatmap_1", "heatmap_2"))
     assert all(gradient.any() for gradient in every)
     assert {part.rpartition("/")[2] for part in step.parts} == {"heatmap", "heatmap_1", "heatmap_2"}
-    last, _ = gradients(("heatmap",))
+    last, _ = gradients(lambda network: Student(network, network.inputs, "heatmap"), ("heatmap",))
     # The last stack learns as it would alone; those before it learn more than what comes through the stacks.
     torch.testing.assert_close(every[2], last[2])
     assert all(all_.norm() > alone.norm() for all_, alone in zip(every[:2], last[:2], strict=True))
