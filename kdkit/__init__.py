@@ -47,6 +47,7 @@ from kdkit.adaptors import Adaptor, MaskedGeneration
 from kdkit.alternate import Alternate
 from kdkit.balance import Balance, GradientNorm, Magnitude, Uncertainty
 from kdkit.batch import Batch
+from kdkit.cache import CachedTeacher, TargetCache, build_cache
 from kdkit.condition import Condition, Epochs, Plateau, Reached, StageProgress, Steps
 from kdkit.curriculum import Curriculum
 from kdkit.distill import Distill
@@ -55,6 +56,7 @@ from kdkit.ema_teacher import EMATeacher
 from kdkit.ensemble_teacher import EnsembleTeacher
 from kdkit.errors import (
     BatchError,
+    CacheError,
     CheckpointError,
     ConfigurationError,
     DataError,
@@ -63,7 +65,9 @@ from kdkit.errors import (
     NonFiniteLossError,
     RunFolderError,
 )
+from kdkit.fast_teachers import FastTeacher
 from kdkit.imitate import Imitate
+from kdkit.making_fast import fast_teacher
 from kdkit.module_teacher import ModuleTeacher
 from kdkit.moment import Moment
 from kdkit.objective import Objective
@@ -76,9 +80,10 @@ from kdkit.step_losses import StepLosses
 from kdkit.student import Student
 from kdkit.supervise import Supervise
 from kdkit.teacher import Teacher
+from kdkit.teacher_agreement import OutputAgreement, TeacherAgreement
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline
-from kdkit.training import Trainer, TrainingResult
+from kdkit.training import Performance, Trainer, TrainingResult
 from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
@@ -103,6 +108,8 @@ __all__ = [
     "Batch",
     "BatchError",
     "Binarize",
+    "CacheError",
+    "CachedTeacher",
     "Channels",
     "CheckpointError",
     "Condition",
@@ -119,6 +126,7 @@ __all__ = [
     "EnsembleTeacher",
     "Epochs",
     "ExportError",
+    "FastTeacher",
     "GradientNorm",
     "Identity",
     "Imitate",
@@ -131,7 +139,9 @@ __all__ = [
     "NonFiniteLossError",
     "Normalize",
     "Objective",
+    "OutputAgreement",
     "Peers",
+    "Performance",
     "Plateau",
     "Ramp",
     "Reached",
@@ -148,8 +158,10 @@ __all__ = [
     "Steps",
     "Student",
     "Supervise",
+    "TargetCache",
     "TargetTransform",
     "Teacher",
+    "TeacherAgreement",
     "TeacherRegion",
     "Temperature",
     "Timeline",
@@ -159,7 +171,9 @@ __all__ = [
     "Truncate",
     "Uncertainty",
     "Weighting",
+    "build_cache",
     "draw_timeline",
+    "fast_teacher",
     "losses",
     "weights_over_run",
 ]

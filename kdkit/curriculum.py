@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
 from kdkit.condition import Length, StageProgress
@@ -110,9 +111,9 @@ class Curriculum:
         Raises:
             ConfigurationError: if it changes over a stage or a run whose length is not known.
         """
-        return schedule.at(self.moment)
+        return schedule.values()[0] if schedule.is_constant else schedule.at(self.moment)
 
-    @property
+    @cached_property
     def lengths(self) -> tuple[Length, ...] | None:
         """Every stage's length; None unless all have one, in the same unit."""
         known = [length for stage in self.stages if (length := stage.until.length())]

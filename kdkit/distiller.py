@@ -1,6 +1,7 @@
 """The distiller: binds a student to a curriculum and computes the loss of a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -57,6 +58,8 @@ class Distiller:
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
         self._entered: Stage | None = None
+        self._compiled = False
+        student.learning = None  # of an earlier distiller of the same student
         self._distributed = False
         self._enter(self.stage)
 
@@ -81,26 +84,23 @@ class Distiller:
         Raises:
             BatchError: if the batch lacks a field, or shapes do not fit.
         """
-        weights = {
-            objective.name: weight
-            for objective in self.stage.objectives
-            if (weight := self.curriculum.value(objective.schedule)) != 0
-        }
-        active = [objective for objective in self.stage.objectives if objective.name in weights]
-        targets = run_teachers(active, batch, self.stage.teachers)
+        stage, value = self.stage, self.curriculum.value
+        found = [(objective, value(objective.schedule)) for objective in stage.objectives]
+        weights = {objective.name: weight for objective, weight in found if weight != 0}
+        active = [objective for objective, weight in found if weight != 0]
+        targets = run_teachers(active, batch, stage.teachers)
+        if self._compiled:
+            self._tell_what_learns(active)
         predictions = self.run_student(batch)
-        context = StepContext(batch, targets, predictions, self.curriculum.value)
+        context = StepContext(batch, targets, predictions, value)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
-        losses = self._balanced(active, {name: value.mean() for name, value in samples.items()}, predictions)
-        parts = {name: loss * weights[name] for name, loss in losses.items()}
-        total = sum(parts.values(), start=torch.zeros((), device=next(iter(predictions.values())).device))
-        if not active:
-            # Keeps the total differentiable while every weight of a ramp is still 0.
-            total = sum((value.flatten()[:0].sum() for value in predictions.values()), start=total)
+        losses = self._balanced(active, {name: loss.mean() for name, loss in samples.items()}, predictions)
+        # A product with 1 would cost an operation, and one more on the way back.
+        parts = {name: loss if weights[name] == 1 else loss * weights[name] for name, loss in losses.items()}
         return StepLosses(
-            total,
+            _total(parts, predictions),
             {name: part.detach() for name, part in parts.items()},
-            {name: value.detach() for name, value in samples.items()},
+            {name: loss.detach() for name, loss in samples.items()},
             weights,
         )
 
@@ -145,7 +145,22 @@ class Distiller:
         """
         self.student.features.pin(self.student.module)
         self.run_student = torch.compile(self.run_student, **options)
+        self._compiled = True
         return self
+
+    def _tell_what_learns(self, active: Sequence[Objective]) -> None:
+        """Let a compiled student know which of its outputs learn at this step.
+
+        It would give what computes the others a gradient of zeros, and an optimizer with momentum or weight decay
+        would then move that; from the student as it is, it has none and stays. It is compiled once for each such
+        set of outputs, with nothing computed on the way back that is not needed.
+        """
+        outputs = {objective.output for objective in active}
+        outputs |= {key for key, one in self._balances.items() if any(one is item.balance for item in active)}
+        # While nothing is learned, all take part in a zero that can be differentiated.
+        learning = tuple(sorted(outputs)) or None
+        if self.student.learning != learning:
+            self.student.learning = learning
 
     def distribute(self, wrap: Callable[[Student], Callable[[Batch], dict[str, Tensor]]]) -> "Distiller":
         """Wrap the student, with everything in it thawed for that moment, so that later stages may thaw parts.
@@ -240,6 +255,13 @@ class Distiller:
         return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
 
 
+def _total(parts: Mapping[str, Tensor], predictions: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the parts; while every weight of a ramp is still 0, a zero that can be differentiated."""
+    if parts:
+        return reduce(torch.add, parts.values())
+    return reduce(torch.add, (value.flatten()[:0].sum() for value in predictions.values()))
+
+
 def run_teachers(
     objectives: Sequence[Objective], batch: Batch, teachers: Sequence[Teacher]
 ) -> dict[str, dict[str, Tensor]]:
@@ -248,6 +270,8 @@ def run_teachers(
     Raises:
         ConfigurationError: if a teacher did not give a target it declares.
     """
+    if not teachers:
+        return {}
     by_name = {teacher.name: teacher for teacher in teachers}
     regions = [region for objective in objectives for region in objective.regions]
     needed = [objective.teacher for objective in objectives if isinstance(objective, Distill)]

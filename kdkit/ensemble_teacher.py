@@ -68,6 +68,7 @@ class EnsembleTeacher(Teacher):
         score_on: str | None = None,
     ) -> None:
         self.name = name
+        self.score_on = score_on
         self.teachers = tuple(teachers)
         if not self.teachers:
             raise ConfigurationError(f"ensemble '{name}' needs at least one teacher")

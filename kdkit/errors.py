@@ -19,6 +19,10 @@ class CheckpointError(KdkitError, ValueError):
     """A checkpoint file that is unreadable, unsafe, or made for another network."""
 
 
+class CacheError(KdkitError, ValueError):
+    """A cache of targets that is damaged, unfinished, made of something else, or lacks what is asked of it."""
+
+
 class DataError(KdkitError, ValueError):
     """Annotations or pictures that cannot be used."""
 

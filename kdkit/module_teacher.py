@@ -52,11 +52,11 @@ class ModuleTeacher(Teacher):
             raise ConfigurationError(f"teacher '{name}': module is a {type(module).__name__}, not an nn.Module")
         self.name = name
         self.reads = as_names(inputs)
-        self._module_outputs = as_names(outputs)
-        self._features = Features(module, features or {}, f"teacher '{name}'")
-        self.outputs = (*self._module_outputs, *self._features.places)
+        self.module_outputs = as_names(outputs)
+        self.features = Features(module, features or {}, f"teacher '{name}'")
+        self.outputs = (*self.module_outputs, *self.features.places)
         self.dtype = dtype
-        if not self.reads or not self._module_outputs:
+        if not self.reads or not self.module_outputs:
             raise ConfigurationError(f"teacher '{name}' needs at least one input and one output")
         if len(set(self.outputs)) < len(self.outputs):
             raise ConfigurationError(f"teacher '{name}' has an output and a feature of one name: rename one")
@@ -89,12 +89,12 @@ class ModuleTeacher(Teacher):
         # no_grad and not inference_mode: inference tensors cannot enter a product with a trainable tensor.
         with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
             try:
-                result, features = self._features.run(self._module, inputs)
+                result, features = self.features.run(self._module, inputs)
             except RuntimeError as error:
                 shapes = {name: list(value.shape) for name, value in zip(self.reads, inputs, strict=True)}
                 error.add_note(f"teacher '{self.name}' was given {shapes}")
                 raise
-        named = {**name_outputs(result, self._module_outputs, f"teacher '{self.name}'"), **features}
+        named = {**name_outputs(result, self.module_outputs, f"teacher '{self.name}'"), **features}
         if self.dtype is None:
             return named
         return {key: value.float() if value.is_floating_point() else value for key, value in named.items()}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from torch import Tensor
 
@@ -89,7 +89,7 @@ class Objective(ABC):
     def _target_reads(self) -> tuple[str, ...]:
         return ()
 
-    @property
+    @cached_property
     def _loss_fields(self) -> dict[str, str]:
         if isinstance(self.fields, Mapping):
             return dict(self.fields)
@@ -99,12 +99,12 @@ class Objective(ABC):
     def find_target(self, context: StepContext) -> Tensor:
         """Return the target before its transform."""
 
-    @property
+    @cached_property
     def schedule(self) -> Schedule:
         """The weight as a schedule."""
         return as_schedule(self.weight, "weight")
 
-    @property
+    @cached_property
     def regions(self) -> tuple[Region, ...]:
         """The regions whose product counts; none where everything does."""
         return as_regions(self.region, f"objective '{self.name}'")
@@ -116,7 +116,7 @@ class Objective(ABC):
             if isinstance(region, Weighting):
                 yield from (("the region", schedule) for schedule in region.schedules())
 
-    @property
+    @cached_property
     def is_off(self) -> bool:
         """Whether the weight is 0 from beginning to end."""
         return not any(self.schedule.values())

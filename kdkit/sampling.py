@@ -9,6 +9,7 @@ view gets the same random numbers: in any worker or process, in any order, after
 [(0, 5), (1, 5), (2, 5)]
 """
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch.utils.data import Sampler
 from kdkit.errors import ConfigurationError
 
 _SAMPLES, _ORDER = 0, 1
+_BORROWED = threading.local()
+_EMPTY = np.zeros(4, dtype=np.uint64)
 
 
 def sample_generator(seed: int, sample_id: int, view: int) -> np.random.Generator:
@@ -30,6 +33,23 @@ def sample_generator(seed: int, sample_id: int, view: int) -> np.random.Generato
     True
     """
     return _generator(_SAMPLES, seed, sample_id, view)
+
+
+def borrow_generator(seed: int, sample_id: int, view: int) -> np.random.Generator:
+    """The same random numbers as :func:`sample_generator` gives, from a generator that the thread's next call sets
+    anew: for who reads many samples, since setting takes a tenth of the time of making."""
+    generator: np.random.Generator | None = getattr(_BORROWED, "generator", None)
+    if generator is None:
+        generator = _BORROWED.generator = _generator(_SAMPLES, 0, 0, 0)
+    generator.bit_generator.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": (0, 0, sample_id % 2**64, view % 2**64), "key": (seed % 2**64, _SAMPLES)},
+        "buffer": _EMPTY,
+        "buffer_pos": 4,
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return generator
 
 
 class ViewSampler(Sampler[tuple[int, int]]):

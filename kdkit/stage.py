@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from kdkit.condition import Condition
@@ -94,7 +95,7 @@ class Stage:
         if isinstance(self.learning_rate, Schedule):
             yield "the learning rate", self.learning_rate
 
-    @property
+    @cached_property
     def teachers(self) -> tuple[Teacher, ...]:
         """The teachers that the stage needs, each once: those of objectives whose weight is not always 0."""
         return tuple(
@@ -105,7 +106,7 @@ class Stage:
             )
         )
 
-    @property
+    @cached_property
     def members(self) -> tuple[Teacher, ...]:
         """What those teachers are made of, each once."""
         return tuple(dict.fromkeys(member for teacher in self.teachers for member in teacher.members))

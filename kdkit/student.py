@@ -80,6 +80,8 @@ class Student(nn.Module):
                 )
         self._trainable = {name for name, value in module.named_parameters() if value.requires_grad}
         self._frozen: tuple[str, ...] = ()
+        self.learning: tuple[str, ...] | None = None
+        """The outputs that have a gradient; None for all. A compiled student needs it, see its distiller."""
 
     def attach(self, name: str, adaptor: Adaptor) -> None:
         """Put an adaptor beside the network; its output is one of the student's from then on.
@@ -175,7 +177,9 @@ class Student(nn.Module):
         for name, adaptor in self.adaptors.items():
             source = self.adaptor_sources[name]
             named[name] = adaptor() if source is None else adaptor(named[source])
-        return named
+        if self.learning is None:
+            return named
+        return {name: value if name in self.learning else value.detach() for name, value in named.items()}
 
     def freeze(self, prefixes: Sequence[str]) -> None:
         """Freeze the named parts of the module, and only those: no gradient, and eval mode.

@@ -52,6 +52,14 @@ class Teacher(ABC):
         """The teachers it is made of, each once; itself, where it is not made of others."""
         return (self,)
 
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """What was measured of it, by names for a run's log; nothing by default.
+
+        They may differ from machine to machine, so they are never compared when a run is gone on with.
+        """
+        return {}
+
     def on_stage_start(self) -> None:  # noqa: B027  # most teachers need nothing
         """Prepare for a stage that needs the teacher, where the stage before did not; nothing by default.
 

@@ -56,8 +56,8 @@ class TransformedTeacher(Teacher):
         self.reads = teacher.reads
         self.outputs = teacher.outputs
         self.teacher = teacher
-        self._inputs = self._check(inputs, teacher.reads, "input")
-        self._outputs = self._check(outputs, teacher.outputs, "output")
+        self.input_transforms = self._check(inputs, teacher.reads, "input")
+        self.output_transforms = self._check(outputs, teacher.outputs, "output")
 
     def _check(
         self, transforms: Mapping[str, TargetTransform] | None, names: tuple[str, ...], what: str
@@ -80,9 +80,9 @@ class TransformedTeacher(Teacher):
             BatchError: if the batch lacks a field, or a transform does not fit its field or target.
         """
         with torch.no_grad():
-            seen = {field: read_field(batch, field, f"teacher '{self.name}'") for field in self._inputs}
-            targets = self.teacher.targets({**batch, **self._apply(self._inputs, seen, "input")})
-            return self._apply(self._outputs, targets, "output")
+            seen = {field: read_field(batch, field, f"teacher '{self.name}'") for field in self.input_transforms}
+            targets = self.teacher.targets({**batch, **self._apply(self.input_transforms, seen, "input")})
+            return self._apply(self.output_transforms, targets, "output")
 
     def _apply(
         self, transforms: Mapping[str, TargetTransform], values: dict[str, Tensor], what: str
@@ -107,7 +107,7 @@ class TransformedTeacher(Teacher):
     @property
     def convention(self) -> Mapping[str, str]:
         """The teacher's; nothing where its inputs are transformed, after which its targets are of other data."""
-        return {} if self._inputs else self.teacher.convention
+        return {} if self.input_transforms else self.teacher.convention
 
     @property
     def members(self) -> tuple[Teacher, ...]:
@@ -125,7 +125,9 @@ class TransformedTeacher(Teacher):
     def __repr__(self) -> str:
         parts = [repr(self.teacher)]
         parts += [
-            f"{name}={value!r}" for name, value in (("inputs", self._inputs), ("outputs", self._outputs)) if value
+            f"{name}={value!r}"
+            for name, value in (("inputs", self.input_transforms), ("outputs", self.output_transforms))
+            if value
         ]
         if self.name != self.teacher.name:
             parts.append(f"name={self.name!r}")

@@ -4,6 +4,8 @@ A loop of one's own has its parts: the stages' learning rates, and the generator
 """
 
 from kdkit.training.learning_rate import LearningRate
+from kdkit.training.performance import Performance
+from kdkit.training.preparation import Prepare
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
 from kdkit.training.trainer import Evaluate, Trainer
@@ -11,6 +13,8 @@ from kdkit.training.trainer import Evaluate, Trainer
 __all__ = [
     "Evaluate",
     "LearningRate",
+    "Performance",
+    "Prepare",
     "Trainer",
     "TrainingResult",
     "capture_random_state",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -11,14 +11,14 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import is_tensorboard_available
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdkit.distiller import Distiller
 from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.module_teacher import ModuleTeacher
 from kdkit.student import Student
+from kdkit.training.moving_average import MovingAverage
+from kdkit.training.performance import Performance, Precision
 from kdkit.training.run_folder import RunFolder
-
-Precision = Literal["no", "bf16", "fp16"]
 
 
 class Engine:
@@ -29,6 +29,7 @@ class Engine:
         optimizer: over the student's parameters.
         precision: of the student's autocast.
         ema: the moving average's decay, or None for no average.
+        performance: how the student is laid out and run.
         trackers: names of Accelerate's trackers.
         folder: where trackers write.
         cpu: stay on the CPU.
@@ -43,6 +44,7 @@ class Engine:
         optimizer: Optimizer,
         precision: Precision,
         ema: float | None,
+        performance: Performance,
         trackers: Sequence[str],
         folder: Path,
         cpu: bool,
@@ -65,20 +67,27 @@ class Engine:
                 "the distiller's student was compiled or wrapped before the Trainer was made, which prepares it "
                 "itself: make the Trainer first, then call distiller.compile(...)"
             )
-        self._runner, self._optimizer = self._accelerator.prepare(distiller.student, optimizer)
+        self._runner = self._accelerator.prepare(distiller.student)
         distiller.run_student = self._runner
         distiller.to(self.device)
-        # Made after the student is on its device, and never trained.
-        self._average = (
-            AveragedModel(
-                self._student.module,
-                multi_avg_fn=get_ema_multi_avg_fn(ema),  # type: ignore[no-untyped-call]
-                use_buffers=True,
-            )
-            if ema is not None
-            else None
-        )
+        self._optimizer = optimizer
+        if optimizer.state:
+            optimizer.load_state_dict(optimizer.state_dict())  # moves it to where the parameters are now
+        self._parameters = tuple(distiller.student.parameters())
+        self._performance = performance
+        self._lay_out_and_compile(distiller)
+        # Made after the student is on its device and laid out, and never trained.
+        self._average = MovingAverage(self._student.module, ema) if ema is not None else None
         self._trackers = tuple(trackers)
+
+    def _lay_out_and_compile(self, distiller: Distiller) -> None:
+        if self._performance.channels_last:
+            lay_out(self._student.module, torch.channels_last)
+            for member in (member for teacher in distiller.teachers for member in teacher.members):
+                if isinstance(member, ModuleTeacher):
+                    lay_out(member.module, torch.channels_last)
+        if (mode := self._performance.compile_mode) is not None:
+            distiller.compile(mode=mode)
 
     @property
     def device(self) -> torch.device:
@@ -103,22 +112,36 @@ class Engine:
         context: AbstractContextManager[Any] = self._accelerator.no_sync(self._runner)
         return context
 
+    def begin(self) -> None:
+        """Say that a batch begins: CUDA graphs may use the last one's memory again."""
+        if self._performance.uses_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+
     def backward(self, loss: Tensor) -> None:
         """Add the loss's gradients."""
-        self._accelerator.backward(loss)
+        scaler = self._accelerator.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()
 
     def step(self, clip_norm: float | None) -> None:
         """Clip the gradients, step, clear them, and update the moving average."""
+        # Accelerate's optimizer would do the same, and look for installed packages at every step.
+        scaler = self._accelerator.scaler
         if clip_norm is not None:
-            self._accelerator.clip_grad_norm_(self._student.parameters(), clip_norm)
-        self._optimizer.step()
+            if scaler is not None:
+                scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._parameters, clip_norm)
+        if scaler is None:
+            self._optimizer.step()
+        else:
+            scaler.step(self._optimizer)
+            scaler.update()
         self._optimizer.zero_grad()
         if self._average is not None:
-            self._average.update_parameters(self._student.module)
+            self._average.update()
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's momenta."""
-        self._optimizer.optimizer.state.clear()
+        self._optimizer.state.clear()
 
     def network_to_export(self) -> nn.Module:
         """Return the bare network, or its moving average."""
@@ -131,7 +154,9 @@ class Engine:
             self._accelerator.log(dict(values), step=step)
 
     def end(self) -> None:
-        """Close the trackers."""
+        """Close the trackers, and leave the network laid out as usual."""
+        if self._performance.channels_last:
+            lay_out(self._student.module, torch.contiguous_format)
         if self._trackers:
             self._accelerator.end_training()
 
@@ -142,7 +167,7 @@ class Engine:
             "network": self.network_to_export().state_dict(),
             "student": self._student.module.state_dict() if self._average is not None else None,
             "adaptors": self._student.adaptors.state_dict(),
-            "averaged": int(self._average.n_averaged) if self._average is not None else None,
+            "averaged": self._average.updates if self._average is not None else None,
             "optimizer": self._optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
@@ -157,13 +182,20 @@ class Engine:
             self.network_to_export().load_state_dict(state["network"])
             if self._average is not None:
                 self._student.module.load_state_dict(state["student"])
-                self._average.n_averaged.fill_(state["averaged"])
+                self._average.updates = state["averaged"]
             self._student.adaptors.load_state_dict(state["adaptors"])
         except RuntimeError as error:
             raise CheckpointError(f"the checkpoint does not fit the student: {error}") from error
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"] is not None and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lay the weights of a network's convolutions out in a memory format, in place; their values stay."""
+    for value in network.parameters():
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=memory_format)
 
 
 def _check_adaptors(student: Student, optimizer: Optimizer) -> None:

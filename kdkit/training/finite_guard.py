@@ -1,5 +1,7 @@
 """Notices a loss that is NaN or infinite, and whose it is."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,13 +11,13 @@ from kdkit.step_losses import StepLosses
 
 
 class FiniteGuard:
-    """Keeps, on the device, whether each sample's losses were finite, and asks for the answer only now and then.
+    """Keeps each sample's losses on the device, and asks whether they were finite only now and then.
 
-    Watching costs no host sync; :meth:`check` does one, for all the batches since the last.
+    Watching costs nothing; :meth:`check` is one host sync, for all the batches since the last.
     """
 
     def __init__(self) -> None:
-        self._watched: list[tuple[int, list[str], Tensor, Tensor | None]] = []
+        self._watched: list[tuple[int, dict[str, Tensor], Tensor | None]] = []
 
     def watch(self, step: int, losses: StepLosses, batch: Batch) -> None:
         """Note a batch's losses.
@@ -25,10 +27,8 @@ class FiniteGuard:
             losses: what the distiller gave.
             batch: the batch; its field ``id`` names the samples.
         """
-        if not losses.samples:
-            return
-        finite = torch.stack([value.isfinite() for value in losses.samples.values()])
-        self._watched.append((step, list(losses.samples), finite, batch.get("id")))
+        if losses.samples:
+            self._watched.append((step, losses.samples, batch.get("id")))
 
     def check(self) -> None:
         """Raise if any loss since the last check was not finite.
@@ -37,16 +37,32 @@ class FiniteGuard:
             NonFiniteLossError: naming the step, the term and the samples.
         """
         watched, self._watched = self._watched, []
-        if not watched or bool(torch.stack([finite.all() for _, _, finite, _ in watched]).all()):
+        values = [value for _, samples, _ in watched for value in samples.values()]
+        # A sum is finite only if all its terms are; that it is not may also mean that it is too large.
+        if not values or math.isfinite(torch.cat(values).sum().item()):
             return
-        step, names, finite, ids = next(entry for entry in watched if not bool(entry[2].all()))
-        terms = [name for name, fine in zip(names, finite.all(1).tolist(), strict=True) if not fine]
-        positions = (~finite.all(0)).nonzero().flatten().tolist()
-        if ids is None:
-            samples = f"batch positions {positions} (a field 'id' in the batch would name the samples)"
-        else:
-            samples = f"sample ids {[int(ids[position]) for position in positions]}"
-        raise NonFiniteLossError(
-            f"the loss became NaN or infinite at step {step} in {', '.join(terms)}, {samples}: look at these "
-            f"samples and at the learning rate; the last checkpoint is from before this step"
-        )
+        for step, samples, ids in watched:
+            finite = torch.stack([value.isfinite() for value in samples.values()])
+            if not bool(finite.all()):
+                raise _error(step, list(samples), finite, ids)
+
+
+def _error(step: int, names: list[str], finite: Tensor, ids: Tensor | None) -> NonFiniteLossError:
+    """Return the error for a batch.
+
+    Args:
+        step: the optimizer step.
+        names: the terms'.
+        finite: whether each term of each sample is, [terms, B].
+        ids: the samples', or None.
+    """
+    terms = [name for name, fine in zip(names, finite.all(1).tolist(), strict=True) if not fine]
+    positions = (~finite.all(0)).nonzero().flatten().tolist()
+    if ids is None:
+        samples = f"batch positions {positions} (a field 'id' in the batch would name the samples)"
+    else:
+        samples = f"sample ids {[int(ids[position]) for position in positions]}"
+    return NonFiniteLossError(
+        f"the loss became NaN or infinite at step {step} in {', '.join(terms)}, {samples}: look at these "
+        f"samples and at the learning rate; the last checkpoint is from before this step"
+    )

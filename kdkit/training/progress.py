@@ -1,6 +1,6 @@
 """What a run shows while it works."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -41,6 +41,11 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
+    def say(self, notes: Sequence[str]) -> None:
+        """Print what the user should know before it begins, a line each."""
+        for note in notes:
+            self._console.print(note, highlight=False, markup=False, soft_wrap=True)
+
     def resume(self, folder: str, curriculum: Curriculum, batches: int) -> None:
         """Print where a run that was there already goes on, or that it is finished."""
         if curriculum.finished:
@@ -55,9 +60,10 @@ class TrainingProgress:
         description = f"epoch {epoch + 1}, stage {escape(stage)}"
         self._bar.reset(self._task, total=batches, completed=done, description=description, visible=True)
 
-    def advance(self) -> None:
-        """Count a batch."""
-        self._bar.advance(self._task)
+    def advance(self, batches: int) -> None:
+        """Count batches."""
+        if not self._bar.disable:
+            self._bar.advance(self._task, batches)
 
     def end(self, line: Mapping[str, object], monitor: str | None) -> None:
         """Print the line of an epoch that ended: its losses, and the monitored metric where there is one."""

@@ -3,31 +3,36 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 from torch.optim import Optimizer
 
-from kdkit.batch import Batch, to_device
+from kdkit.batch import Batch
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
+from kdkit.naming import callable_name
 from kdkit.stage import Stage
+from kdkit.teacher import Teacher
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
 from kdkit.training.checks import check_settings, check_stages
 from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
-from kdkit.training.engine import Engine, Precision
+from kdkit.training.engine import Engine
 from kdkit.training.epochs import Epochs
 from kdkit.training.export import export_student
-from kdkit.training.finite_guard import FiniteGuard
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.loss_means import LossMeans
+from kdkit.training.optimizer_step import OptimizerStep
+from kdkit.training.performance import Performance, Precision
+from kdkit.training.preparation import Preparation, Prepare
 from kdkit.training.progress import TrainingProgress
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
+from kdkit.training.tuning import MakeOptimizer, tune
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -42,13 +47,18 @@ class Trainer:
             optimizer that holds ``distiller.student.parameters()``.
         out: the run's folder: ``config.json``, ``metrics.jsonl``, ``checkpoints/`` and
             ``student.safetensors``.
+        prepare: applied to every batch on the training's device, without gradient; gives the batch to learn from.
+            It renders targets and normalizes pictures there, for the whole batch. What it gives must depend on the
+            batch alone, so that a resumed run learns the same.
         evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set), on the
             training's device; returns metrics by name.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         monitor: the metric that decides which checkpoint is the best; the evaluation's first by default.
         mode: whether a larger (``max``) or smaller (``min``) metric is better.
         export: whether ``student.safetensors`` holds the ``best`` or the ``last`` student.
-        precision: ``no`` (float32), ``bf16`` or ``fp16`` autocast for the student.
+        precision: ``no`` (float32), ``bf16`` or ``fp16`` autocast for the student. By default ``no``, and with
+            ``performance="max"`` bf16 on a CUDA device that computes in it (capability 8.0 or more).
+        performance: ``default``, ``max`` or the parts of it that are wanted, see :class:`~kdkit.Performance`.
         accumulate: batches whose gradients are averaged for one optimizer step.
         clip_norm: the gradient's largest norm.
         ema: the decay, in (0, 1), of a moving average of the network, which is then evaluated and exported.
@@ -70,14 +80,16 @@ class Trainer:
         distiller: Distiller,
         train_loader: Iterable[Batch],
         *,
-        optimizer: Optimizer | Callable[[Iterator[nn.Parameter]], Optimizer],
+        optimizer: Optimizer | MakeOptimizer,
         out: str | Path,
+        prepare: Prepare | None = None,
         evaluate: Evaluate | None = None,
         evaluate_every: int = 1,
         monitor: str | None = None,
         mode: Literal["max", "min"] = "max",
         export: Literal["best", "last"] = "best",
-        precision: Precision = "no",
+        precision: Precision | None = None,
+        performance: Literal["default", "max"] | Performance = "default",
         accumulate: int = 1,
         clip_norm: float | None = None,
         ema: float | None = None,
@@ -100,9 +112,10 @@ class Trainer:
         self._metadata = dict(metadata or {})
         self._check(ema)
         check_conventions(train_loader, distiller, self._metadata)
-        made = optimizer if isinstance(optimizer, Optimizer) else optimizer(distiller.student.parameters())
+        tuning = tune(distiller, optimizer, performance, precision, accumulate=accumulate, cpu=cpu)
+        parts, made = tuning.performance, tuning.optimizer
         options: dict[str, Any] = {
-            "precision": precision,
+            "precision": tuning.precision,
             "accumulate": accumulate,
             "clip_norm": clip_norm,
             "ema": ema,
@@ -111,18 +124,24 @@ class Trainer:
             "mode": mode,
             "export": export,
             "batches": self._epochs.batches,
+            # Absent where there is none, as in the runs of before.
+            **({} if prepare is None else {"prepare": callable_name(prepare)}),
+            **({} if parts == Performance() else {"performance": asdict(parts)}),
         }
         self._config = describe_run(distiller, made, options, config or {})
         self._rate = LearningRate(made)
-        self._engine = Engine(distiller, made, precision, ema, trackers, self.folder.path, cpu)
-        self._guard, self._losses = FiniteGuard(), LossMeans()
+        self._engine = Engine(distiller, made, tuning.precision, ema, parts, trackers, self.folder.path, cpu)
+        read = {*distiller.student.reads, *(name for teacher in distiller.teachers for name in teacher.reads)}
+        ready = Preparation(prepare, self._engine.device, read if parts.channels_last else ())
+        self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every)
         self._batches = 0  # done in the running epoch
-        self._last_stage = ""  # of the last step
         self._resumed: Mapping[str, Any] | None = None
         self._best: float | None = None
         self._metrics: dict[str, float] = {}
         self._seconds, self._since = 0.0, time.monotonic()
         self._progress = TrainingProgress(progress and self._engine.is_main)
+        measured = [str(member) for member in self._teacher_members() if member.figures]
+        self._progress.say([*tuning.notes, *measured])
 
     def _check(self, ema: float | None) -> None:
         if self._epochs.batches == 0:
@@ -182,7 +201,9 @@ class Trainer:
         self._progress.begin(curriculum.epochs, curriculum.stage.name, self._epochs.batches, self._batches)
         self.distiller.student.train()
         for group in self._groups(iterator):
-            self._step(group)
+            self._enter_stage(self._step(group))
+            self._batches += len(group)
+            self._progress.advance(len(group))
             if curriculum.finished:
                 break
             if self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0:
@@ -195,7 +216,7 @@ class Trainer:
         resumed, self._resumed = self._resumed, None
         if resumed is not None and self._batches:
             return self._epochs.enter(epoch, self._batches, resumed["epoch_random"])
-        self._batches, self._losses = 0, LossMeans()
+        self._batches, self._step.losses = 0, LossMeans()
         return self._epochs.start(epoch)
 
     def _groups(self, iterator: Iterator[Batch]) -> Iterator[list[Batch]]:
@@ -209,38 +230,13 @@ class Trainer:
         if group:
             yield group
 
-    def _step(self, group: list[Batch]) -> None:
-        curriculum, engine = self.distiller.curriculum, self._engine
-        rate = self._rate.apply(curriculum)
-        self._last_stage = curriculum.stage.name
-        for position, host_batch in enumerate(group):
-            batch = to_device(host_batch, engine.device)
-            with self._synchronized(position == len(group) - 1):
-                losses = self.distiller(batch)
-                self._guard.watch(curriculum.steps + 1, losses, batch)
-                engine.backward(losses.total / len(group))
-            self._losses.add(losses)
-            self._batches += 1
-            self._progress.advance()
-        # Looking is free on the CPU; elsewhere it makes the host wait for the device.
-        if engine.device.type == "cpu" or (curriculum.steps + 1) % self._log_every == 0:
-            self._guard.check()
-        engine.step(self._clip_norm)
-        self._enter_stage(self.distiller.advance())
-        if curriculum.steps % self._log_every == 0:
-            values = {f"loss/{name}": float(part) for name, part in losses.parts.items()}
-            engine.log({**values, "learning_rate": rate}, curriculum.steps)
-
-    def _synchronized(self, last: bool) -> AbstractContextManager[Any]:
-        return nullcontext() if last else self._engine.no_sync()
-
     def _enter_stage(self, entered: Stage | None) -> None:
         if entered is not None and entered.optimizer == "fresh":
             self._engine.reset_optimizer()
 
     def _end_epoch(self) -> None:
         curriculum = self.distiller.curriculum
-        self._guard.check()
+        self._step.look()
         due = curriculum.finished or (curriculum.epochs + 1) % self._evaluate_every == 0
         metrics = self._run_evaluation() if due else {}
         if not curriculum.finished:
@@ -253,10 +249,11 @@ class Trainer:
         line = {
             "step": curriculum.steps,
             "epoch": max(curriculum.epochs, 1),
-            "stage": self._last_stage,
+            "stage": self._step.stage,
             "learning_rate": self._rate.current,
-            **self._losses.means(),
+            **self._step.losses.means(),
             **metrics,
+            **(self._teacher_figures() if curriculum.epochs <= 1 else {}),
             "seconds": round(self._seconds, 3),
         }
         self._batches = 0
@@ -265,6 +262,14 @@ class Trainer:
         self._engine.log(metrics, curriculum.steps)
         self._save(best=improved)
         self._progress.end(line, self._monitor)
+
+    def _teacher_figures(self) -> dict[str, float]:
+        """What was measured of the teachers before the run, for its first line."""
+        return {name: value for member in self._teacher_members() for name, value in member.figures.items()}
+
+    def _teacher_members(self) -> list[Teacher]:
+        """What the teachers are made of, each once."""
+        return list(dict.fromkeys(member for teacher in self.distiller.teachers for member in teacher.members))
 
     def _run_evaluation(self) -> dict[str, float]:
         if self._evaluate is None:
@@ -302,16 +307,16 @@ class Trainer:
         return better
 
     def _save(self, *, best: bool = False) -> None:
-        self._guard.check()
+        self._step.look()
         state = {
             **self._engine.state_dict(),
             "distiller": self.distiller.state_dict(),
             "batches": self._batches,
-            "losses": self._losses.state_dict(),
+            "losses": self._step.losses.state_dict(),
             "best": self._best,
             "monitor": self._monitor,
             "metrics": self._metrics,
-            "last_step": {"stage": self._last_stage, "learning_rate": self._rate.current},
+            "last_step": {"stage": self._step.stage, "learning_rate": self._rate.current},
             "seconds": self._seconds + time.monotonic() - self._since,
             "random": capture_random_state(),
             "epoch_random": self._epochs.start_state,
@@ -328,11 +333,9 @@ class Trainer:
         self._batches, self._best, self._monitor = state["batches"], state["best"], state["monitor"]
         self._metrics, self._seconds = dict(state["metrics"]), state["seconds"]
         # The line of an epoch whose last step was saved tells of that step.
-        self._last_stage = state["last_step"]["stage"]
+        self._step.stage = state["last_step"]["stage"]
         self._rate.current = state["last_step"]["learning_rate"]
-        self._losses.load_state_dict(
-            {name: (value.to(self._engine.device), count) for name, (value, count) in state["losses"].items()}
-        )
+        self._step.losses.load_state_dict(state["losses"])
         restore_random_state(state["random"])
         if self._engine.is_main:
             # Inside an epoch its line is still to come, even if one was written before the checkpoint failed.

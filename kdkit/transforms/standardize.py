@@ -60,6 +60,15 @@ class Standardize(TargetTransform):
                 must = "finite and above 0" if "std" in name else "finite"
                 raise ConfigurationError(f"Standardize: {name} {values} must be {must}")
 
+    @property
+    def scale_and_shift(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """What each channel is multiplied by, and what is then added to it."""
+        from_mean = self.from_mean or (0.0,) * len(self.mean)
+        from_std = self.from_std or (1.0,) * len(self.mean)
+        scale = tuple(before / std for std, before in zip(self.std, from_std, strict=True))
+        difference = [before - mean for mean, before in zip(self.mean, from_mean, strict=True)]
+        return scale, tuple(value / std for value, std in zip(difference, self.std, strict=True))
+
     def __call__(self, target: Tensor) -> Tensor:
         """Return images [B, C, H, W], of floating type.
 
@@ -70,13 +79,9 @@ class Standardize(TargetTransform):
             raise BatchError(
                 f"Standardize: the image has shape {tuple(target.shape)}, it must be [B, {len(self.mean)}, H, W]"
             )
-        from_mean = self.from_mean or (0.0,) * len(self.mean)
-        from_std = self.from_std or (1.0,) * len(self.mean)
         # Plain numbers a channel, not tensors of them: those would have to be sent to the image's device.
         channels = [
-            target[:, index] * (before_std / std) + (before_mean - mean) / std
-            for index, (mean, std, before_mean, before_std) in enumerate(
-                zip(self.mean, self.std, from_mean, from_std, strict=True)
-            )
+            target[:, index] * scale + shift
+            for index, (scale, shift) in enumerate(zip(*self.scale_and_shift, strict=True))
         ]
         return torch.stack(channels, 1)

@@ -5,7 +5,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from kdkit.errors import ConfigurationError
-from kdkit.sampling import ViewSampler, sample_generator
+from kdkit.sampling import ViewSampler, borrow_generator, sample_generator
 
 
 class Echo(Dataset[tuple[int, int]]):
@@ -34,6 +34,17 @@ def test_generators_are_independent_and_uniform() -> None:
     assert abs(draws.mean() - 0.5) < 0.02
     neighbours = np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]
     assert abs(neighbours) < 0.05
+
+
+@pytest.mark.parametrize("which", [(1, 2, 3), (0, 0, 0), (2**63 + 5, 2**64 - 1, 7), (-1, -2, 10**12)])
+def test_a_borrowed_generator_gives_the_same_numbers(which: tuple[int, int, int]) -> None:
+    borrow_generator(9, 9, 9).integers(5, size=3, dtype=np.int32)  # leaves half a word behind
+    own, borrowed = sample_generator(*which), borrow_generator(*which)
+    # Half words first: one left behind would show.
+    half_words = [generator.integers(2**16, size=5, dtype=np.int32) for generator in (own, borrowed)]
+    np.testing.assert_array_equal(*half_words)
+    np.testing.assert_array_equal(borrowed.random(5), own.random(5))
+    np.testing.assert_array_equal(borrowed.standard_normal(5), own.standard_normal(5))
 
 
 def test_every_epoch_has_every_sample_once_in_its_own_order() -> None:

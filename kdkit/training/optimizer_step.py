@@ -1,0 +1,93 @@
+"""One step of the optimizer."""
+
+from collections.abc import Sequence
+
+import torch
+
+from kdkit.batch import Batch
+from kdkit.distiller import Distiller
+from kdkit.stage import Stage
+from kdkit.training.engine import Engine
+from kdkit.training.finite_guard import FiniteGuard
+from kdkit.training.learning_rate import LearningRate
+from kdkit.training.loss_means import LossMeans
+from kdkit.training.preparation import Preparation
+
+
+class OptimizerStep:
+    """Takes the distiller through one optimizer step after the other.
+
+    Between looks at the losses nothing makes the host wait for the device.
+
+    Args:
+        distiller: gives the losses.
+        engine: computes.
+        rate: sets the learning rate.
+        prepare: makes batches ready.
+        clip_norm: the gradient's largest norm, or None.
+        log_every: optimizer steps between looks at the losses on an accelerator; on the CPU, where looking is
+            free, it is done at every step, before the optimizer's.
+
+    Attributes:
+        losses: the running epoch's.
+        stage: the name of the last step's stage.
+    """
+
+    def __init__(
+        self,
+        distiller: Distiller,
+        engine: Engine,
+        rate: LearningRate,
+        prepare: Preparation,
+        clip_norm: float | None,
+        log_every: int,
+    ) -> None:
+        self._distiller, self._engine, self._rate, self._prepare = distiller, engine, rate, prepare
+        self._clip_norm, self._log_every = clip_norm, log_every
+        self._always_looks = engine.device.type == "cpu"
+        self._guard = FiniteGuard()
+        self.losses = LossMeans()
+        self.stage = ""
+
+    def __call__(self, group: Sequence[Batch]) -> Stage | None:
+        """Learn from the batches of one step; return the stage that this begins, or None.
+
+        Raises:
+            NonFiniteLossError: if it was looked at the losses, and one is NaN or infinite.
+        """
+        curriculum, engine = self._distiller.curriculum, self._engine
+        step = curriculum.steps + 1
+        rate = self._rate.apply(curriculum)
+        self.stage = curriculum.stage.name
+        for batch in group[:-1]:
+            with engine.no_sync():
+                self._learn(batch, step, len(group))
+        parts = self._learn(group[-1], step, len(group))
+        logs = step % self._log_every == 0
+        if self._always_looks or logs:
+            self.look()
+        engine.step(self._clip_norm)
+        entered = self._distiller.advance()
+        if logs:
+            values = {f"loss/{name}": float(part) for name, part in parts.items()}
+            engine.log({**values, "learning_rate": rate}, step)
+        return entered
+
+    def look(self) -> None:
+        """Sum the losses up and raise if one was not finite; this waits for the device.
+
+        Raises:
+            NonFiniteLossError: naming the step, the term and the samples.
+        """
+        self._guard.check()
+        self.losses.sum_up()
+
+    def _learn(self, host_batch: Batch, step: int, share: int) -> dict[str, torch.Tensor]:
+        """Add a batch's gradients and return its losses by objective."""
+        batch = self._prepare(host_batch)
+        self._engine.begin()
+        losses = self._distiller(batch)
+        self._guard.watch(step, losses, batch)
+        self._engine.backward(losses.total if share == 1 else losses.total / share)
+        self.losses.add(losses)
+        return losses.parts
