@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from kdkit import (
@@ -26,7 +27,7 @@ from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models
 from kdkit_pose.codecs import Codec
 from kdkit_pose.convention import require_convention
-from kdkit_pose.data import CocoKeypoints, loader
+from kdkit_pose.data import PoseDataset, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.models import PoseNetwork
 from kdkit_pose.pose_student import pose_student
@@ -50,7 +51,9 @@ class FitSettings:
             of it, the HRNet reference's), ``cosine`` (to 1 per cent) or ``constant``.
         warmup_steps: steps over which the rate rises, at the run's beginning.
         workers: processes that read samples; 0 reads in this one.
-        precision: ``no``, ``bf16`` or ``fp16`` for the student.
+        precision: ``no``, ``bf16`` or ``fp16`` for the student; by default ``no``, and with ``performance="max"``
+            bf16 where a CUDA device computes in it.
+        performance: ``default``, or ``max`` for all that makes a step faster, see :class:`kdkit.Performance`.
         ema: decay of a moving average of the student, or None.
         clip_norm: the gradient's largest norm, or None.
         seed: of initial weights, sample order and augmentation.
@@ -66,7 +69,8 @@ class FitSettings:
     schedule: RateName = "step"
     warmup_steps: int = 0
     workers: int = 0
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16", "fp16"] | None = None
+    performance: Literal["default", "max"] = "default"
     ema: float | None = None
     clip_norm: float | None = None
     seed: int = 0
@@ -95,7 +99,11 @@ class FitSettings:
 
     def to_config(self) -> dict[str, Any]:
         """Return what names a run: all but what has no effect on what is learned."""
-        return {name: value for name, value in asdict(self).items() if name not in _WITHOUT_EFFECT}
+        config = {name: value for name, value in asdict(self).items() if name not in _WITHOUT_EFFECT}
+        if self.performance == "default":  # as in the runs of before there was another
+            config["precision"] = self.precision or "no"
+            del config["performance"]
+        return config
 
 
 def check_run_folder(out: str | Path, settings: FitSettings, config: Mapping[str, Any]) -> None:
@@ -117,7 +125,7 @@ def check_run_folder(out: str | Path, settings: FitSettings, config: Mapping[str
 def fit(
     network: PoseNetwork,
     curriculum: Curriculum,
-    train: CocoKeypoints,
+    train: PoseDataset,
     out: str | Path,
     settings: FitSettings,
     *,
@@ -134,7 +142,7 @@ def fit(
         curriculum: the stages; a plain one has no teachers. A stage without a learning rate gets the settings'.
             Every stage has an objective for each of ``network.heatmap_outputs``, see
             :func:`kdkit_pose.pose_student`.
-        train: the training persons.
+        train: the training persons, decoded or packed.
         out: the run's folder.
         settings: how to train.
         evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too.
@@ -158,7 +166,7 @@ def fit(
         )
     distiller = Distiller(pose_student(network), _with_rate(curriculum, settings))
     # What does not fit is noticed before the folder is made.
-    distiller.check(default_collate([train[0]]))
+    distiller.check(_first(train))
     batches = loader(
         train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
     )
@@ -178,11 +186,13 @@ def fit(
             batches,
             optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
             out=out,
+            prepare=train.prepare,
             evaluate=evaluator,
             evaluate_every=settings.evaluate_every,
             monitor="val/AP" if evaluator is not None else None,
             export=settings.export,
             precision=settings.precision,
+            performance=settings.performance,
             ema=settings.ema,
             clip_norm=settings.clip_norm,
             config=described,
@@ -201,6 +211,12 @@ def fit(
     # Dropout and the like draw from the global generator.
     torch.manual_seed(settings.seed)
     return trainer.fit()
+
+
+def _first(train: PoseDataset) -> dict[str, Tensor]:
+    """The first training person as a batch of one, as it is learned from."""
+    batch: dict[str, Tensor] = default_collate([train[0]])
+    return batch if train.prepare is None else train.prepare(batch)
 
 
 @contextmanager
@@ -222,7 +238,7 @@ def _held_out(evaluator: Evaluator | None) -> dict[str, str]:
     return {} if fingerprint is None else {"validation": fingerprint()}
 
 
-def check_batch_size(settings: FitSettings, train: CocoKeypoints) -> None:
+def check_batch_size(settings: FitSettings, train: PoseDataset) -> None:
     """Require at least one whole batch.
 
     Raises:

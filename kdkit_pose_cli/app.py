@@ -16,6 +16,10 @@ COMMANDS = {
         "Run ODKD from end to end on built-in synthetic people, in minutes on two cores.",
     ),
     "synthesize": ("kdkit_pose.cli.synthesize", "Draw synthetic people as a COCO-format data set."),
+    "pack": (
+        "kdkit_pose.cli.pack",
+        "Cut a data set's persons out once, for training that decodes no pictures.",
+    ),
     "train": ("kdkit_pose.cli.train", "Train a teacher, or a plain student, on ground truth."),
     "distill": ("kdkit_pose.cli.distill", "Distil a student from its teachers by a recipe."),
     "evaluate": ("kdkit_pose.cli.evaluate", "Evaluate a network as COCO does, or two and their difference."),

@@ -28,6 +28,7 @@ from kdkit_pose.cli.option_groups import (
     Fitting,
     UnlabelledPersons,
 )
+from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers
 from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data
@@ -189,6 +190,7 @@ def _require_sense(
             "of the loss to keypoints: give --alpha 1"
         )
     require_with(context, ["val_annotations"], NEED_VALIDATION)
+    refuse_with_packed(context, files)
     require_with(context, ["boxes"], ["box_threshold"])
     require_with(context, ["teacher_floor"], ["allow_weak_teachers"])
     require_with(context, ["primary"], ["primary_model"])

@@ -1,10 +1,10 @@
 """Whether there are the masks that a network reads."""
 
 from kdkit import DataError
-from kdkit_pose.data import CocoKeypoints
+from kdkit_pose.data import PoseDataset
 
 
-def require_masks(data: CocoKeypoints, reader: str, remedy: str) -> None:
+def require_masks(data: PoseDataset, reader: str, remedy: str) -> None:
     """Refuse data in which nobody has a mask, for a network that reads masks: it would see only ones.
 
     Args:
@@ -22,7 +22,7 @@ def require_masks(data: CocoKeypoints, reader: str, remedy: str) -> None:
         )
 
 
-def masks_of_ones(data: CocoKeypoints) -> str:
+def masks_of_ones(data: PoseDataset) -> str:
     """Return how many persons have a mask of ones, as a clause; nothing if none has, or no mask is read."""
     missing = data.own_masks.count(False) if data.has_masks else 0
     return f", masks of ones for {missing} of {len(data)} persons" if missing else ""

@@ -20,7 +20,8 @@ class Fitting:
     evaluate_every: options.EvaluateEvery = 10
     export: options.ExportOption = options.Export.best
     ema: options.Ema = None
-    precision: options.PrecisionOption = options.Precision.no
+    precision: options.PrecisionOption = None
+    performance: options.PerformanceOption = options.Performance.default
     workers: options.Workers = 0
     tensorboard: options.TensorBoard = False
     seed: options.Seed = 0
@@ -33,7 +34,8 @@ class Fitting:
             learning_rate=self.learning_rate,
             schedule=self.schedule.value,
             workers=self.workers,
-            precision=self.precision.value,
+            precision=None if self.precision is None else self.precision.value,
+            performance=self.performance.value,
             ema=self.ema,
             seed=self.seed,
             evaluate_every=self.evaluate_every,
@@ -59,6 +61,7 @@ class DataFiles:
 
     train_annotations: options.TrainAnnotations
     images: options.Images
+    packed: options.Packed = None
     skeleton: options.SkeletonOption = None
     sigmas: options.SigmasOption = None
     val_annotations: options.ValAnnotations = None

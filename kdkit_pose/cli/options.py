@@ -19,6 +19,13 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
+class Performance(StrEnum):
+    """How a step is computed."""
+
+    default = "default"
+    max = "max"
+
+
 class Rate(StrEnum):
     """The learning rate over the run."""
 
@@ -53,7 +60,17 @@ ScheduleName = Annotated[
     Rate, typer.Option("--schedule", help="Learning rate: x0.1 at 81% and 95% (step), cosine, or constant.")
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read samples; 0 reads in this one.")]
-PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Autocast while training.")]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="Autocast while training; by default no, or with --performance max bf16 on a GPU made for it.",
+    ),
+]
+PerformanceOption = Annotated[
+    Performance,
+    typer.Option("--performance", help="max: all that makes a step faster and changes no more than rounding."),
+]
 Ema = Annotated[float | None, typer.Option(help="Decay of a moving average of the network, 0.999 say.")]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of initial weights, sample order and augmentation.")]
@@ -95,6 +112,13 @@ PredictedMasks = Annotated[
 ]
 ValPredictedMasks = Annotated[
     Path | None, typer.Option("--val-predicted-masks", help="The same for the validation persons.")
+]
+Packed = Annotated[
+    Path | None,
+    typer.Option(
+        "--packed",
+        help="What kdkit-pose pack made of the training persons, to be read in place of decoding their pictures.",
+    ),
 ]
 Pretrained = Annotated[
     str | None,

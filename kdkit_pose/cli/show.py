@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kdkit import TrainingResult
 from kdkit.files import write_atomically
-from kdkit_pose.data import CocoKeypoints
+from kdkit_pose.data import PoseDataset
 from kdkit_pose.evaluation import Comparison, KeypointErrors, Metrics
 from kdkit_pose.masks import MaskScores, MaskSource
 
@@ -55,7 +55,7 @@ def keypoints_table(errors: KeypointErrors) -> Table:
     return table
 
 
-def describe_data(data: CocoKeypoints, what: str = "persons") -> str:
+def describe_data(data: PoseDataset, what: str = "persons") -> str:
     """Return how many persons a data set has, and in lines of their own what was left out or changed."""
     lines = [f"{len(data)} {what} in {len(data.image_ids)} pictures"]
     for title, tally in (("left out", data.skipped.left_out), ("noted", data.skipped.noted)):

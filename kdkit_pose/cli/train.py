@@ -17,6 +17,7 @@ from kdkit_pose.cli.loading import skeleton_in
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import MASK_FILES, NEED_VALIDATION, NO_MASKS, CodecChoice, DataFiles, Fitting
 from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.training_data import describe_run, load_data
 from kdkit_pose.codecs import Codec
@@ -51,6 +52,7 @@ def train(
     """
     console = Console(highlight=False, soft_wrap=True)
     require_with(context, ["val_annotations"], NEED_VALIDATION)
+    refuse_with_packed(context, files)
     settings = fitting.settings
     body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=skeleton_in(checkpoint))
     network = new_network(

@@ -11,9 +11,10 @@ from rich.console import Console
 from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
+from kdkit_pose.cli.packed import PACKED_MASKS, open_packed
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.codecs import Codec
-from kdkit_pose.data import Augment, CocoKeypoints, loader
+from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.skeleton import Skeleton
 
@@ -27,7 +28,7 @@ class TrainingData:
         val: to evaluate on, in ground-truth boxes, or None.
     """
 
-    train: CocoKeypoints
+    train: PoseDataset
     val: CocoKeypoints | None
 
     @cached_property
@@ -69,21 +70,27 @@ def load_data(
 
     Raises:
         DataError: if a file cannot be used, or masks are read and nobody has one.
+        ConfigurationError: if the packed persons are not what the options name.
     """
     unlabelled = unlabelled or UnlabelledPersons()
-    train = CocoKeypoints(
-        *(files.train_annotations, files.images),
-        codec=codec,
-        augment=Augment() if fitting.augment else None,
-        skeleton=skeleton,
-        masks=masks,
-        seed=fitting.seed,
-        unlabelled="keep" if unlabelled.any else "leave out",
-        boxes=unlabelled.boxes,
-        box_threshold=unlabelled.box_threshold,
-        predicted_masks=files.predicted_masks if masks else None,
-    )
-    _show(train, "training persons", reader, "--predicted-masks", console)
+    train: PoseDataset
+    if files.packed is not None:
+        train = open_packed(files.packed, files, codec, skeleton, fitting, unlabelled, masks=masks)
+        _show(train, f"training persons, packed in '{files.packed}',", reader, PACKED_MASKS, console)
+    else:
+        train = CocoKeypoints(
+            *(files.train_annotations, files.images),
+            codec=codec,
+            augment=Augment() if fitting.augment else None,
+            skeleton=skeleton,
+            masks=masks,
+            seed=fitting.seed,
+            unlabelled="keep" if unlabelled.any else "leave out",
+            boxes=unlabelled.boxes,
+            box_threshold=unlabelled.box_threshold,
+            predicted_masks=files.predicted_masks if masks else None,
+        )
+        _show(train, "training persons", reader, "--predicted-masks", console)
     if files.val_annotations is None:
         return TrainingData(train, None)
     val = CocoKeypoints(
@@ -97,7 +104,7 @@ def load_data(
     return TrainingData(train, val)
 
 
-def _show(data: CocoKeypoints, what: str, reader: str, remedy: str, console: Console) -> None:
+def _show(data: PoseDataset, what: str, reader: str, remedy: str, console: Console) -> None:
     console.print(describe_data(data, what), markup=False)
     require_masks(data, reader, remedy)
     if data.masks_predicted is not None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kdkit.errors import ConfigurationError
 from kdkit_pose.codecs.centroid import peak_centroids
+from kdkit_pose.codecs.gaussian_batch import labelled_batch
 from kdkit_pose.geometry import crop_affine
 from kdkit_pose.skeleton import Skeleton
 
@@ -105,6 +106,34 @@ class Codec(ABC):
             DataError: Shapes do not fit, or a labelled keypoint is not finite.
         """
 
+    def encode_batch(self, keypoints: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets of many persons; equal to :meth:`encode`'s, person by person.
+
+        A keypoint that is not finite counts as unlabelled: to refuse it would take waiting for the device, which
+        the codecs here never do. They make the targets where the keypoints are; a codec of one's own has its
+        ``encode`` called for each person, unless it overrides this.
+
+        Args:
+            keypoints: [B, K, 2], x and y in pixels of the input, on any device.
+            labelled: [B, K], above 0, or True, where the keypoint is labelled.
+
+        Returns:
+            The heatmaps [B, K, h, w] and the weights [B, K], both float32.
+
+        Raises:
+            DataError: Shapes do not fit.
+
+        >>> import torch
+        >>> from kdkit_pose.codecs import DARK
+        >>> heatmap, weight = DARK().encode_batch(torch.tensor([[[100.0, 60.0], [20.0, 30.0]]]), torch.ones(1, 2))
+        >>> heatmap.shape, weight
+        (torch.Size([1, 2, 64, 48]), tensor([[1., 1.]]))
+        """
+        points, known = labelled_batch(keypoints, labelled)
+        targets = [self.encode(*person) for person in zip(points.cpu(), known.cpu(), strict=True)]
+        heatmap, weight = (torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True))
+        return heatmap.to(points.device), weight.to(points.device)
+
     def decode(self, heatmap: Tensor) -> tuple[Tensor, Tensor]:
         """The keypoints that heatmaps show.
 
@@ -125,9 +154,7 @@ class Codec(ABC):
                 f"codec {self.name!r} of input_size {self.input_size} decodes heatmaps [B, K, {height}, "
                 f"{width}], found {tuple(heatmap.shape)}: give the codec the input size that the network saw"
             )
-        heatmap = heatmap.detach().float()
-        finite = heatmap.isfinite().flatten(2).all(-1)
-        heatmap = torch.where(finite[..., None, None], heatmap, 0.0)
+        heatmap = _without_infinite(heatmap.detach().float())
         # Autocast would take the decoding's own products back to half precision.
         with torch.autocast(heatmap.device.type, enabled=False):
             if self.decoder == "peak":
@@ -191,3 +218,12 @@ class Codec(ABC):
     @abstractmethod
     def _decode_peaks(self, heatmap: Tensor) -> tuple[Tensor, Tensor]:
         """The codec's own decoding of finite float32 maps: points [B, K, 2] in heatmap px, scores [B, K]."""
+
+
+def _without_infinite(heatmap: Tensor) -> Tensor:
+    """Return maps [B, K, h, w], all 0 where one holds a value that is not finite."""
+    # A sum is finite only if all its terms are. Elsewhere than on the CPU, to look at it waits for the device.
+    if heatmap.device.type == "cpu" and bool(heatmap.sum().isfinite()):
+        return heatmap
+    finite = heatmap.isfinite().flatten(2).all(-1)
+    return torch.where(finite[..., None, None], heatmap, 0.0)

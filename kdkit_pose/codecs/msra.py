@@ -8,13 +8,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdkit_pose.codecs.codec import Codec, FloatArray
+from kdkit_pose.codecs.codec import FloatArray
 from kdkit_pose.codecs.gaussian import gaussians, labelled_keypoints, reaches_in
+from kdkit_pose.codecs.gaussian_codec import GaussianCodec
 from kdkit_pose.codecs.peak import find_peaks, interior, neighbourhood
 
 
 @dataclass(frozen=True)
-class MSRA(Codec):
+class MSRA(GaussianCodec):
     """Gaussians around whole heatmap cells; decoded as the highest cell, moved 1/4 pixel to its higher
     neighbour.
 
@@ -38,9 +39,15 @@ class MSRA(Codec):
         points, labelled = labelled_keypoints(keypoints, visible)
         # The reference's int() cuts towards 0, which differs from floor just left of and above the map.
         centers = np.trunc(points / self.stride + 0.5)
-        radius = 3 * self.sigma
-        weight = (labelled & reaches_in(centers, radius, self.heatmap_size)).astype(np.float32)
-        return gaussians(centers, self.sigma, self.heatmap_size, weight, radius), weight
+        weight = (labelled & reaches_in(centers, self._patch_radius, self.heatmap_size)).astype(np.float32)
+        return gaussians(centers, self.sigma, self.heatmap_size, weight, self._patch_radius), weight
+
+    @property
+    def _patch_radius(self) -> float:
+        return 3 * self.sigma
+
+    def _centers(self, points: Tensor) -> Tensor:
+        return torch.trunc(points / self.stride + 0.5)
 
     def _decode_peaks(self, heatmap: Tensor) -> tuple[Tensor, Tensor]:
         cells, scores = find_peaks(heatmap)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdkit_pose.codecs.codec import Codec, FloatArray
+from kdkit_pose.codecs.codec import FloatArray
 from kdkit_pose.codecs.gaussian import gaussians, labelled_keypoints, reaches_in
+from kdkit_pose.codecs.gaussian_codec import GaussianCodec
 from kdkit_pose.codecs.newton import Derivatives
 from kdkit_pose.codecs.peak import find_peaks
 from kdkit_pose.codecs.refine import refine
@@ -18,7 +19,7 @@ from kdkit_pose.codecs.smoothing import smooth
 
 
 @dataclass(frozen=True)
-class Unbiased(Codec):
+class Unbiased(GaussianCodec):
     """Encodes around the exact place; decodes by a Newton step on the logarithm of the smoothed map.
 
     The logarithm of a Gaussian is a parabola, whose top one Newton step finds exactly, at the map's border too:
@@ -33,6 +34,11 @@ class Unbiased(Codec):
         centers = points / np.array(self.cell_size)
         weight = (labelled & reaches_in(centers, 3 * self.sigma, self.heatmap_size)).astype(np.float32)
         return gaussians(centers, self.sigma, self.heatmap_size, weight), weight
+
+    def _centers(self, points: Tensor) -> Tensor:
+        width, height = self.cell_size
+        # A tensor of the two would have to be copied to the device first.
+        return torch.stack([points[..., 0] / width, points[..., 1] / height], dim=-1)
 
     @property
     def blur_kernel(self) -> int:

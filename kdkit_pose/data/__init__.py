@@ -58,10 +58,13 @@ Persons without labels, a detector's say, can be kept for teachers alone to teac
 """
 
 from kdkit_pose.data.augment import Augment, Crop, Draw
-from kdkit_pose.data.coco import CocoKeypoints, Sample, Unlabelled
+from kdkit_pose.data.coco import CocoKeypoints, Unlabelled
 from kdkit_pose.data.images import PictureFolder, PictureSource
 from kdkit_pose.data.loading import loader
 from kdkit_pose.data.normalize import MEAN, STD, denormalize, normalize
+from kdkit_pose.data.packing import PackedKeypoints, pack
+from kdkit_pose.data.pose_dataset import PoseDataset, Sample
+from kdkit_pose.data.preparing import PrepareSamples
 from kdkit_pose.data.skeletons import read_skeleton
 from kdkit_pose.data.skipped import Skipped, Tally
 
@@ -72,8 +75,11 @@ __all__ = [
     "CocoKeypoints",
     "Crop",
     "Draw",
+    "PackedKeypoints",
     "PictureFolder",
     "PictureSource",
+    "PoseDataset",
+    "PrepareSamples",
     "Sample",
     "Skipped",
     "Tally",
@@ -81,5 +87,6 @@ __all__ = [
     "denormalize",
     "loader",
     "normalize",
+    "pack",
     "read_skeleton",
 ]

@@ -1,6 +1,7 @@
 """The random variations of a person's crop, as parameters: drawn first, applied by pure functions after."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -75,17 +76,46 @@ class Augment:
         if not 0 <= self.rotation_factor < float("inf"):
             raise ConfigurationError(f"Augment: rotation_factor must be 0 or more, found {self.rotation_factor}")
 
+    @property
+    def rotation_limit(self) -> float:
+        """The most that a crop is turned, in degrees."""
+        return 2 * self.rotation_factor if self.rotation_probability else 0.0
+
+    def halves(self, labelled: npt.NDArray[np.bool_]) -> bool:
+        """Whether a person with these labelled keypoints [K] may be cropped to one half."""
+        return self.half_body_probability > 0 and int(np.count_nonzero(labelled)) > self.half_body_minimum
+
+    def exceeds(self, widest: "Augment | None") -> list[str]:
+        """In what these variations go beyond those of ``widest`` (None: none at all), in words; nothing where
+        they do not. How often something is drawn does not matter, only whether it can be.
+
+        >>> Augment().exceeds(Augment(scale_factor=0.25, half_body_probability=0))
+        ['half_body_probability 0.3, not 0', 'scale_factor 0.35, not up to 0.25']
+        """
+        wide = widest or Augment(half_body_probability=0, scale_factor=0, rotation_factor=0)
+        told = []
+        if self.half_body_probability > 0 and wide.half_body_probability == 0:
+            told.append(f"half_body_probability {self.half_body_probability:g}, not 0")
+        elif self.half_body_probability > 0 and self.half_body_minimum < wide.half_body_minimum:
+            told.append(f"half_body_minimum {self.half_body_minimum}, not {wide.half_body_minimum} or more")
+        if self.scale_factor > wide.scale_factor:
+            told.append(f"scale_factor {self.scale_factor:g}, not up to {wide.scale_factor:g}")
+        if self.rotation_limit > wide.rotation_limit:
+            told.append(f"rotations of {self.rotation_limit:g} degrees, not up to {wide.rotation_limit:g}")
+        return told
+
     def draw(self, generator: np.random.Generator) -> Draw:
         """The choices of one view. Always takes as many random numbers, so that each choice keeps its own."""
-        half_body, rotated, flipped = generator.random(3)
-        half, zoom, rotation = generator.standard_normal(3)
+        half_body, rotated, flipped = generator.random(3).tolist()
+        half, zoom, rotation = generator.standard_normal(3).tolist()
         factor, limit = self.scale_factor, 2 * self.rotation_factor
         return Draw(
             half_body=bool(half_body < self.half_body_probability),
             # The reference compares a *normal* number with 0.5: the upper half in 69 of 100 cases.
             upper=bool(half < 0.5),
-            zoom=float(np.clip(1 + factor * zoom, 1 - factor, 1 + factor)),
-            rotation=float(np.clip(self.rotation_factor * rotation, -limit, limit))
+            # In plain numbers: numpy takes ten times as long for a single one.
+            zoom=min(max(1 + factor * zoom, 1 - factor), 1 + factor),
+            rotation=min(max(self.rotation_factor * rotation, -limit), limit)
             if rotated < self.rotation_probability
             else 0.0,
             flip=bool(flipped < self.flip_probability),
@@ -108,7 +138,7 @@ class Augment:
             labelled: [K].
             upper_body: Which of the keypoints are the upper half.
         """
-        if draw.half_body and int(labelled.sum()) > self.half_body_minimum:
+        if draw.half_body and self.halves(labelled):
             crop = half_body(crop, keypoints, labelled, upper_body, upper=draw.upper) or crop
         return replace(crop, scale=crop.scale * draw.zoom, rotation=draw.rotation, flip=draw.flip)
 
@@ -122,7 +152,7 @@ def half_body(
     The upper half is taken if ``upper`` asks for it and it has more than 2 keypoints; else the lower, if that
     has more than 2; else the upper all the same.
     """
-    is_upper = np.isin(np.arange(len(labelled)), upper_body)
+    is_upper = _upper(upper_body, len(labelled))
     above, below = keypoints[labelled & is_upper], keypoints[labelled & ~is_upper]
     take_upper = len(above) > 2 if upper else False
     chosen = above if take_upper or len(below) <= 2 else below
@@ -131,3 +161,9 @@ def half_body(
     box = np.concatenate([chosen.min(axis=0), np.ptp(chosen, axis=0)])
     _, scale = box_to_center_scale(box, float(crop.scale[0] / crop.scale[1]), padding=1.5)
     return Crop(center=chosen.mean(axis=0), scale=scale)
+
+
+@cache
+def _upper(upper_body: tuple[int, ...], num_keypoints: int) -> npt.NDArray[np.bool_]:
+    """For each keypoint, whether it is of the upper half."""
+    return np.isin(np.arange(num_keypoints), upper_body)

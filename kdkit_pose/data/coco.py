@@ -5,35 +5,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from kdkit.errors import ConfigurationError, DataError
-from kdkit.sampling import sample_generator
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data.annotations import check_coco, parse_persons, read_json
-from kdkit_pose.data.augment import Augment, Crop
+from kdkit_pose.data.augment import Augment
 from kdkit_pose.data.boxes import parse_boxes
 from kdkit_pose.data.categories import person_categories
+from kdkit_pose.data.collating import SampleBatch, empty_batch
 from kdkit_pose.data.images import Picture, PictureFolder, PictureSource, read_picture
 from kdkit_pose.data.mask_filling import fill_masks, masks_for
-from kdkit_pose.data.mask_source import MasksUsed
 from kdkit_pose.data.normalize import network_input
-from kdkit_pose.data.people import Array, People
+from kdkit_pose.data.people import People
 from kdkit_pose.data.pictures import Pictures
+from kdkit_pose.data.pose_dataset import PoseDataset, Sample
 from kdkit_pose.data.predicted_masks import PredictedMasks
 from kdkit_pose.data.skipped import Skipped
-from kdkit_pose.geometry import apply_affine, compose_affine
 from kdkit_pose.skeleton import COCO, Skeleton
 
-Sample = dict[str, Tensor]
 Unlabelled = Literal["leave out", "keep"]
 """What becomes of persons without a labelled keypoint."""
 
 
-class CocoKeypoints(Dataset[Sample]):
+class CocoKeypoints(PoseDataset):
     """The persons of a COCO keypoint file, each cut from its picture as the top-down protocol does.
 
     Args:
@@ -84,6 +80,13 @@ class CocoKeypoints(Dataset[Sample]):
         image_ids: The pictures to be scored: all of the file's, but for those that were needed and cannot be
             read.
         masks_predicted: Which predictor's masks were taken, and for how many persons; None for none.
+        people: The persons as arrays, in pixels of the pictures.
+        annotations: The file, or its content.
+        images: Where the pictures come from.
+        entries: What the annotations say of each person's picture, by its id.
+        detector_boxes: A detector's boxes, if they were given.
+        unlabelled: What became of persons without a labelled keypoint.
+        box_threshold: The least score of a detector's box.
 
     Raises:
         DataError: The annotations are no COCO keypoint file for the skeleton, an annotation is malformed, a
@@ -125,15 +128,15 @@ class CocoKeypoints(Dataset[Sample]):
         self.codec, self.augment, self.skeleton, self.seed = codec, augment, skeleton, seed
         self.has_targets = boxes is None or keep
         self.has_masks = boxes is None or predicted_masks is not None if masks is None else masks
+        self.detector_boxes, self.unlabelled, self.box_threshold = boxes, unlabelled, box_threshold
         self.skipped = Skipped()
-        self._source: Path | Mapping[str, Any]
-        self._source = annotations if isinstance(annotations, Mapping) else Path(annotations)
-        self._images = images if callable(images) else PictureFolder(Path(images))
+        self.annotations: Path | Mapping[str, Any]
+        self.annotations = annotations if isinstance(annotations, Mapping) else Path(annotations)
+        self.images = images if callable(images) else PictureFolder(Path(images))
         content, self._digest = self._read_annotations()
         name = "annotations" if isinstance(annotations, Mapping) else str(annotations)
         check_coco(content, name, skeleton, annotated=boxes is None)
-        pictures = Pictures(content, name, self._images, verify=verify)
-        self._detected = boxes is not None
+        pictures = Pictures(content, name, self.images, verify=verify)
         if boxes is None:
             persons = parse_persons(
                 *(content, name, skeleton, pictures, self.skipped), masks=self.has_masks, keep_unlabelled=keep
@@ -141,7 +144,7 @@ class CocoKeypoints(Dataset[Sample]):
         else:
             categories = person_categories(content, name)
             persons = parse_boxes(boxes, pictures, self.skipped, categories=categories, threshold=box_threshold)
-        self.masks_predicted: MasksUsed | None = None
+        self.masks_predicted = None
         if self.has_masks:
             predicted = None if predicted_masks is None else masks_for(predicted_masks, annotations, boxes)
             persons, self.masks_predicted = fill_masks(persons, predicted, pictures.entries, self.skipped)
@@ -150,30 +153,15 @@ class CocoKeypoints(Dataset[Sample]):
         if boxes is not None and keep:
             persons = [person.unlabelled(skeleton.num_keypoints) for person in persons]
         width, height = codec.input_size
-        self._people = People.pack(persons, aspect=width / height)
+        self.people = People.pack(persons, aspect=width / height)
         self.image_ids = tuple(sorted(pictures.entries.keys() - pictures.unusable))
-        self._entries = pictures.entries_of(self._people.image_ids.tolist())
+        self.entries = pictures.entries_of(self.people.image_ids.tolist())
         self._cache: dict[int, Picture] | None = {} if cache_images else None
-
-    @property
-    def annotation_ids(self) -> tuple[int, ...]:
-        """The annotations' ids in the order of the samples; with ``boxes``, places in their list."""
-        return tuple(self._people.ids.tolist())
 
     @property
     def own_masks(self) -> tuple[bool, ...]:
         """For each sample, whether its mask is the person's, annotated or predicted, and not a mask of ones."""
-        return tuple((self._people.masks.windows[:, 2] > 0).tolist())
-
-    @property
-    def convention(self) -> dict[str, str]:
-        """The codec in strings but for its decoder: `kdkit.Trainer` compares it with student and teachers."""
-        return self.codec.convention
-
-    def matrix(self, row: int, view: int = 0) -> Array:
-        """The map [2, 3] from the picture's pixels to those of a sample's input, mirrored where the sample is."""
-        entry = self._entries[int(self._people.image_ids[row])]
-        return self._matrix(self._crop(row, view), entry["width"])
+        return tuple((self.people.masks.windows[:, 2] > 0).tolist())
 
     def coco_dict(self) -> Mapping[str, Any]:
         """The annotations just as they were given, for pycocotools; read again, not kept in memory.
@@ -183,94 +171,88 @@ class CocoKeypoints(Dataset[Sample]):
         """
         content, digest = self._read_annotations()
         if digest != self._digest:
-            raise DataError(f"{self._source}: the file has changed since it was first read; begin again with it")
+            raise DataError(
+                f"{self.annotations}: the file has changed since it was first read; begin again with it"
+            )
         return content
 
     def fingerprint(self) -> str:
         """A SHA-256 of what the samples depend on: persons, boxes, keypoints, masks, pictures' sizes and
         names, input geometry, skeleton, augmentation and seed. The pictures' content is not in it."""
         parts = (
-            *(self._people.digest(), self.codec.name, self.codec.input_size, self.codec.heatmap_size),
+            *(self.people.digest(), self.codec.name, self.codec.input_size, self.codec.heatmap_size),
             *(self.codec.sigma, self.skeleton, self.augment, self.seed, self.has_targets, self.has_masks),
-            sorted((i, e.get("file_name"), e["width"], e["height"]) for i, e in self._entries.items()),
+            self._listed(),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def __len__(self) -> int:
-        return len(self._people)
+    def source_fingerprint(self) -> str:
+        """A SHA-256 of the persons alone, as :meth:`fingerprint` has them: without the codec, but for the crops'
+        aspect, without augmentation and seed."""
+        parts = (self.people.digest(), self.skeleton, self.has_targets, self.has_masks, self._listed())
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        row, view = index if isinstance(index, tuple) else (index, 0)
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"sample {row} of a data set of {len(self)}")
-        row %= len(self)
-        people, entry = self._people, self._entries[int(self._people.image_ids[row])]
-        crop = self._crop(row, view)
-        matrix = self._matrix(crop, entry["width"])
-        sample = {
-            "image": torch.from_numpy(self._image(entry, matrix)),
-            "id": torch.tensor(int(people.ids[row])),
-            "view": torch.tensor(int(view)),
-            "image_id": torch.tensor(int(people.image_ids[row])),
-            "center": torch.from_numpy(crop.center.copy()),
-            "scale": torch.from_numpy(crop.scale.copy()),
-            "box_score": torch.tensor(float(people.box_scores[row]), dtype=torch.float32),
-        }
-        if self.has_masks:
-            sample["mask"] = torch.from_numpy(people.masks.warp(row, matrix, self.codec.input_size))[None]
-        if self.has_targets:
-            sample |= self._targets(row, matrix, flip=crop.flip)
-        return sample
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> SampleBatch:
+        """The samples of a whole batch, each written to its place: none is copied to be collated."""
+        places = [self._place(index) for index in indices]
+        fields = self._empty_fields(len(places))
+        arrays = {name: values.numpy() for name, values in fields.items()}
+        for place, (row, view) in enumerate(places):
+            self._read(row, view, {name: values[place] for name, values in arrays.items()})
+        return SampleBatch(fields | self._labels(places))
 
     def __repr__(self) -> str:
-        boxes = "detector" if self._detected else "ground-truth"
-        return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self._entries)} pictures, codec={self.codec!r})"
+        boxes = "ground-truth" if self.detector_boxes is None else "detector"
+        return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self.entries)} pictures, codec={self.codec!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker started afresh reads its own pictures.
         return self.__dict__ | {"_cache": None if self._cache is None else {}}
 
-    def _crop(self, row: int, view: int) -> Crop:
-        people = self._people
-        crop = Crop(people.centers[row], people.scales[row])
-        if self.augment is None:
-            return crop
-        draw = self.augment.draw(sample_generator(self.seed, int(people.ids[row]), view))
-        return self.augment.place(
-            crop, draw, people.keypoints[row], people.labelled[row], self.skeleton.upper_body
-        )
+    def _listed(self) -> list[tuple[Any, ...]]:
+        return sorted((i, e.get("file_name"), e["width"], e["height"]) for i, e in self.entries.items())
 
-    def _matrix(self, crop: Crop, width: int) -> Array:
-        """The one map [2, 3] from the picture to the input: for picture, mask and keypoints alike."""
-        if not crop.flip:
-            return self.codec.affine(crop.center, crop.scale, crop.rotation)
-        mirrored = np.array([width - 1 - crop.center[0], crop.center[1]])
-        return compose_affine(
-            self.codec.affine(mirrored, crop.scale, crop.rotation), [[-1, 0, width - 1], [0, 1, 0]]
-        )
+    def _picture_width(self, row: int) -> int:
+        return int(self.entries[int(self.people.image_ids[row])]["width"])
 
-    def _image(self, entry: Mapping[str, Any], matrix: Array) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _empty_fields(self, count: int) -> dict[str, Tensor]:
+        """What :meth:`_read` fills, for so many samples."""
+        (width, height), (columns, rows) = self.codec.input_size, self.codec.heatmap_size
+        shapes: dict[str, tuple[int, ...]] = {"image": (3, height, width)}
+        if self.has_masks:
+            shapes["mask"] = (1, height, width)
+        if self.has_targets:
+            joints = self.skeleton.num_keypoints
+            shapes |= {"heatmap": (joints, rows, columns), "visible": (joints,), "keypoints": (joints, 2)}
+        fields = {name: empty_batch((count, *shape), torch.float32) for name, shape in shapes.items()}
+        return fields | {name: empty_batch((count, 2), torch.float64) for name in ("center", "scale")}
+
+    def _read(self, row: int, view: int, sample: dict[str, Any]) -> None:
+        """Fill one sample's arrays, by name."""
+        entry = self.entries[int(self.people.image_ids[row])]
+        crop = self._crop(row, view)
+        matrix = self._matrix(crop, entry["width"])
+        network_input(self._picture(entry), matrix, self.codec.input_size, sample["image"])
+        sample["center"][:], sample["scale"][:] = crop.center, crop.scale
+        if self.has_masks:
+            self.people.masks.warp(row, matrix, self.codec.input_size, sample["mask"][0])
+        if self.has_targets:
+            keypoints, labelled = self._keypoints(row, matrix, flip=crop.flip)
+            sample["heatmap"][:], sample["visible"][:] = self.codec.encode(keypoints, labelled)
+            sample["keypoints"][:] = keypoints
+
+    def _picture(self, entry: Mapping[str, Any]) -> Picture:
         picture = None if self._cache is None else self._cache.get(entry["id"])
         if picture is None:
-            picture = read_picture(self._images, entry)
+            picture = read_picture(self.images, entry)
             if self._cache is not None:
                 self._cache[entry["id"]] = picture
-        return network_input(picture, matrix, self.codec.input_size)
-
-    def _targets(self, row: int, matrix: Array, *, flip: bool) -> Sample:
-        keypoints, labelled = apply_affine(matrix, self._people.keypoints[row]), self._people.labelled[row]
-        if flip:
-            order = list(self.skeleton.flip_permutation)
-            keypoints, labelled = keypoints[order], labelled[order]
-        keypoints = np.where(labelled[:, None], keypoints, 0.0)
-        heatmap, visible = self.codec.encode(keypoints, labelled)
-        return {
-            "heatmap": torch.from_numpy(heatmap),
-            "visible": torch.from_numpy(visible),
-            "keypoints": torch.from_numpy(keypoints.astype(np.float32)),
-        }
+        return picture
 
     def _read_annotations(self) -> tuple[Mapping[str, Any], str]:
-        if isinstance(self._source, Path):
-            return read_json(self._source)
-        return self._source, ""
+        if isinstance(self.annotations, Path):
+            return read_json(self.annotations)
+        return self.annotations, ""

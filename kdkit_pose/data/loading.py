@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kdkit.errors import ConfigurationError
 from kdkit.sampling import ViewSampler
+from kdkit_pose.data.collating import collate
 
 
 class _SizedDataset(Sized, Protocol):
@@ -53,6 +54,9 @@ def loader(
         num_workers=workers,
         drop_last=drop_last,
         persistent_workers=workers > 0,
+        collate_fn=collate,
+        # Copies to the device then need not be waited for.
+        pin_memory=torch.cuda.is_available(),
         worker_init_fn=_single_threaded,
         # Without one of its own a loader draws from the global generator each epoch, and so changes what the
         # training draws after it.

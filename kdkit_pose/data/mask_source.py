@@ -79,3 +79,14 @@ class MasksUsed:
     def to_json(self) -> dict[str, Any]:
         """What a report's JSON says of them: the predictor, and for how many of how many persons."""
         return {"predictor": self.source.to_json(), "predicted": self.count, "persons": self.persons}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "MasksUsed":
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError: An item is missing.
+            TypeError, ValueError: One is of another kind.
+        """
+        source = MaskSource.from_json(content["predictor"])
+        return cls(source, int(content["predicted"]), int(content["persons"]))

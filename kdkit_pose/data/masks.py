@@ -24,6 +24,11 @@ class EncodedMask:
     window: tuple[int, int, int, int]
     counts: bytes
 
+    def paint(self) -> npt.NDArray[np.uint8]:
+        """The window [height, width]: 0 outside of the person, 255 inside."""
+        _, _, width, height = self.window
+        return np.ascontiguousarray(paint(decompress(self.counts), width, height))
+
 
 @dataclass(frozen=True)
 class MaskStore:
@@ -50,22 +55,33 @@ class MaskStore:
             counts=b"".join(counts),
         )
 
-    def warp(self, row: int, matrix: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    def read(self, row: int) -> EncodedMask | None:
+        """The mask of one person; None for no mask."""
+        left, top, width, height = (int(value) for value in self.windows[row])
+        if width == 0:
+            return None
+        start = int(self.ends[row - 1]) if row else 0
+        return EncodedMask((left, top, width, height), self.counts[start : int(self.ends[row])])
+
+    def warp(
+        self, row: int, matrix: Array, size: tuple[int, int], out: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
         """The mask of one person under the map ``matrix`` [2, 3] from the picture.
 
         Returns:
-            float32 [h, w] for ``size`` (w, h), in [0, 1] and bilinear like the picture; all 1 for no mask.
+            float32 [h, w] for ``size`` (w, h), in [0, 1] and bilinear like the picture; all 1 for no mask. It is
+            ``out``, if that is given.
         """
-        left, top, width, height = (int(value) for value in self.windows[row])
-        if width == 0:
-            return np.ones((size[1], size[0]), dtype=np.float32)
-        start = int(self.ends[row - 1]) if row else 0
-        counts = self.counts[start : int(self.ends[row])]
-        inside = np.ascontiguousarray(paint(decompress(counts), width, height))
+        result = np.empty((size[1], size[0]), dtype=np.float32) if out is None else out
+        mask = self.read(row)
+        if mask is None:
+            result[:] = 1
+            return result
+        left, top, _, _ = mask.window
         # Zero outside of the window is what the mask is there: warping the window is warping the whole.
         moved = compose_affine(matrix, [[1, 0, left], [0, 1, top]])
-        warped = cv2.warpAffine(inside, moved, size, flags=cv2.INTER_LINEAR)
-        return np.multiply(warped, np.float32(1 / 255), dtype=np.float32)
+        warped = cv2.warpAffine(mask.paint(), moved, size, flags=cv2.INTER_LINEAR)
+        return np.multiply(warped, np.float32(1 / 255), out=result, dtype=np.float32)
 
 
 def encode_mask(segmentation: Any, width: int, height: int) -> EncodedMask | None:

@@ -15,26 +15,31 @@ STD = IMAGENET_STD
 _TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(MEAN, STD, strict=True)]
 
 
-def normalize(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """RGB uint8 [H, W, 3] to float32 [3, H, W]: (value / 255 - mean) / std."""
+def normalize(
+    picture: npt.NDArray[np.uint8], out: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
+    """RGB uint8 [H, W, 3] to float32 [3, H, W]: (value / 255 - mean) / std; into ``out`` if it is given."""
     height, width, _ = picture.shape
-    result = np.empty((3, height, width), dtype=np.float32)
+    result = np.empty((3, height, width), dtype=np.float32) if out is None else out
     for plane, channel, table in zip(result, cv2.split(picture), _TABLES, strict=True):
         cv2.LUT(channel, table, dst=plane)
     return result
 
 
 def network_input(
-    picture: npt.NDArray[np.uint8], matrix: npt.ArrayLike, size: tuple[int, int]
+    picture: npt.NDArray[np.uint8],
+    matrix: npt.ArrayLike,
+    size: tuple[int, int],
+    out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """What a network sees of a picture: float32 [3, h, w], normalized, for ``size`` (w, h).
 
     ``picture`` is RGB uint8 [H, W, 3], ``matrix`` [2, 3] the map from its pixels to those of the input, which is
-    black beyond the picture's edges.
+    black beyond the picture's edges. The result is written into ``out`` if it is given.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
-    return normalize(np.asarray(warped, dtype=np.uint8))
+    return normalize(np.asarray(warped, dtype=np.uint8), out)
 
 
 def denormalize(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

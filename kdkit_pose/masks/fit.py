@@ -99,6 +99,7 @@ def fit_masks(
         monitor="val/IoU",
         export=settings.export,
         precision=settings.precision,
+        performance=settings.performance,
         ema=settings.ema,
         clip_norm=settings.clip_norm,
         config=described,

@@ -354,3 +354,26 @@ def test_a_folder_is_looked_at_before_data_and_network_are_there(run, tmp_path):
         check_run_folder(tmp_path, FitSettings(**SETTINGS, seed=1), {})
     with pytest.raises(RunFolderError, match=r"differs in config\.recipe "):
         check_run_folder(tmp_path, settings, {"recipe": "fpd"})
+
+
+def test_performance_max_trains_as_the_default_but_for_rounding_and_is_another_run(run, straight, tmp_path):
+    run(tmp_path, performance="max")
+    (student, metadata), lines, _ = outcome(tmp_path)
+    (plain, plain_metadata), plain_lines, _ = straight
+    assert student.keys() == plain.keys()
+    assert metadata.keys() == plain_metadata.keys()
+    for line, expected in zip(lines, plain_lines, strict=True):
+        assert line["loss/total"] == pytest.approx(expected["loss/total"], rel=1e-2)
+    trained = json.loads((tmp_path / "config.json").read_text())
+    assert trained["config"]["performance"] == "max"
+    assert trained["trainer"]["performance"]["channels_last"]
+    with pytest.raises(RunFolderError, match=r"config\.performance"):
+        run(tmp_path)
+
+
+def test_a_default_runs_settings_are_those_of_before_there_was_a_performance():
+    config = FitSettings().to_config()
+    assert config["precision"] == "no"
+    assert "performance" not in config
+    assert FitSettings(performance="max").to_config()["precision"] is None
+    assert FitSettings(performance="max", precision="fp16").to_config()["precision"] == "fp16"

@@ -28,6 +28,7 @@ from kdkit_pose.cli.another_run import options_named
         ("config.teachers.senior.sha256", ('"ab"', '"cd"'), "--senior (another file)"),
         ("teacher_weights.primary[0]", ('"ab"', '"cd"'), "--primary (another file)"),
         ("trainer.ema", ("null", "0.9"), "--ema (there null, now 0.9)"),
+        ("config.performance", ("null", '"max"'), "--performance (there null, now max)"),
         ("config.data", ('"ab"', '"cd"'), "the training data"),
         ("config.validation", ('"ab"', '"cd"'), "the validation data"),
     ],

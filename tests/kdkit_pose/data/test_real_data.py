@@ -42,7 +42,7 @@ def test_masks_are_those_of_pycocotools(coco: Path) -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
     for row, annotation_id in enumerate(dataset.annotation_ids):
         expected = index.annToMask(index.anns[annotation_id])
-        found = dataset._people.masks.warp(row, identity, expected.shape[::-1])
+        found = dataset.people.masks.warp(row, identity, expected.shape[::-1])
         np.testing.assert_array_equal(found, expected)
 
 
@@ -58,7 +58,7 @@ def test_a_whole_augmented_epoch_loads_in_workers(coco: Path) -> None:
 
 def test_greyscale_picture_is_read(coco: Path) -> None:
     dataset = read(coco, "partial")
-    row = dataset._people.image_ids.tolist().index(431848)
+    row = dataset.people.image_ids.tolist().index(431848)
     image = dataset[row]["image"] * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     image = image + torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     torch.testing.assert_close(image[0], image[1])

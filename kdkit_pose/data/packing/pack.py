@@ -1,0 +1,242 @@
+"""Packing a data set: every person cut from its picture once, to be read without decoding pictures."""
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kdkit.errors import ConfigurationError, DataError
+from kdkit.files import write_atomically
+from kdkit_pose.data.augment import Augment, Crop
+from kdkit_pose.data.coco import CocoKeypoints
+from kdkit_pose.data.packing.cutting import Cut, Shard
+from kdkit_pose.data.packing.geometry import NAME, Records, describe_people, sizes, to_bytes
+from kdkit_pose.data.packing.header import Header
+from kdkit_pose.data.packing.region import Region, find_region
+from kdkit_pose.data.predicted_masks import content_digest
+
+HEADER = "header.json"
+"""Of a folder that is whole."""
+UNFINISHED = "unfinished.json"
+"""The same of a folder that is being written."""
+WIDEST = Augment()
+"""What packed persons have room for by default: the variations of the HRNet reference."""
+
+
+def shard_name(number: int) -> str:
+    """The name of a shard's file."""
+    return f"shard-{number:05d}.bin"
+
+
+def pack(
+    dataset: CocoKeypoints,
+    out: str | Path,
+    *,
+    augment: Augment | None = WIDEST,
+    oversample: float = 2.0,
+    workers: int = 0,
+    shard_bytes: int = 128 * 2**20,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Cut every person of a data set from its picture, into a folder that `PackedKeypoints` reads.
+
+    A person's pixels, uint8 with the mask as a fourth plane, are kept with room for every view that ``augment``
+    can draw, as far as the picture reaches: where the picture is no finer than needed, pixel for pixel. Codec,
+    seed and augmentation are chosen when they are read.
+
+    What is interrupted is gone on with by the same call: a shard appears whole or not at all, and those that are
+    there stay. The folder can be read once its header is there, which is written last. It does not depend on the
+    number of workers.
+
+    Args:
+        dataset: The persons; its codec gives the input's size. Of its augmentation and seed nothing is used.
+        out: The folder; made where it is missing.
+        augment: The widest variation that the persons are to be read with; None for none.
+        oversample: How many kept pixels an input pixel spans at most, along each axis, where nothing is zoomed.
+            Larger crops are reduced to that. The how-to on packed data shows how to measure what that loses.
+        workers: Processes that cut; 0 cuts in this one.
+        shard_bytes: About how large a file becomes; so much memory is used by each process.
+        progress: Called with how many persons are done and how many there are.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: ``oversample`` is not above 0, a number of workers below 0, or a shard of no bytes.
+        DataError: A picture cannot be used, the folder holds something else or other persons (what differs is
+            named), or there is too little room on the disk.
+    """
+    if not 0 < oversample < float("inf") or workers < 0 or shard_bytes < 1:
+        raise ConfigurationError(
+            f"packing needs an oversample above 0, 0 or more workers and shards of at least 1 byte, found "
+            f"{oversample}, {workers} and {shard_bytes}"
+        )
+    folder = Path(out)
+    regions = _regions(dataset, oversample, augment)
+    records, shard_sizes = _lay_out(dataset, regions, shard_bytes)
+    header = _describe(dataset, records, shard_sizes, oversample, augment)
+    if _begin(folder, header):
+        return folder
+    missing = [
+        shard
+        for shard in _shards(dataset, regions, records, shard_sizes, folder)
+        if not shard.path.exists() or shard.path.stat().st_size != shard.size
+    ]
+    content = to_bytes(records)
+    _check_room(folder, sum(shard.size for shard in missing) + len(content))
+    done = header.persons - sum(shard.persons for shard in missing)
+    for persons in _written(missing, workers):
+        done += persons
+        if progress is not None:
+            progress(done, header.persons)
+    write_atomically(folder / NAME, lambda file: file.write(content))
+    _write_header(folder / HEADER, header)
+    (folder / UNFINISHED).unlink()
+    return folder
+
+
+def _regions(dataset: CocoKeypoints, oversample: float, augment: Augment | None) -> list[Region]:
+    people, upper_body = dataset.people, dataset.skeleton.upper_body
+    entries = [dataset.entries[image_id] for image_id in people.image_ids.tolist()]
+    return [
+        find_region(
+            Crop(center, scale),
+            (entry["width"], entry["height"]),
+            dataset.codec.input_size,
+            oversample,
+            augment,
+            *(keypoints, labelled, upper_body),
+        )
+        for center, scale, keypoints, labelled, entry in zip(
+            people.centers, people.scales, people.keypoints, people.labelled, entries, strict=True
+        )
+    ]
+
+
+def _lay_out(
+    dataset: CocoKeypoints, regions: Sequence[Region], shard_bytes: int
+) -> tuple[Records, tuple[int, ...]]:
+    """Where everyone's pixels go, and the shards' sizes; persons of one picture lie side by side."""
+    people = dataset.people
+    widths = np.array([dataset.entries[image_id]["width"] for image_id in people.image_ids.tolist()])
+    records = describe_people(people, widths)
+    records["window"] = [region.window for region in regions]
+    records["stored"] = [region.stored for region in regions]
+    # A mask of ones is not worth a plane.
+    records["planes"] = np.where(people.masks.windows[:, 2] > 0, 4, 3) if dataset.has_masks else 3
+    shard_sizes = [0]
+    lengths: npt.NDArray[np.int64] = sizes(records)
+    for row in np.argsort(people.image_ids, kind="stable").tolist():
+        if shard_sizes[-1] >= shard_bytes:
+            shard_sizes.append(0)
+        records["shard"][row], records["offset"][row] = len(shard_sizes) - 1, shard_sizes[-1]
+        shard_sizes[-1] += int(lengths[row])
+    return records, tuple(shard_sizes)
+
+
+def _describe(
+    dataset: CocoKeypoints,
+    records: Records,
+    shard_sizes: tuple[int, ...],
+    oversample: float,
+    augment: Augment | None,
+) -> Header:
+    boxes = dataset.detector_boxes
+    return Header(
+        source=dataset.source_fingerprint(),
+        annotations=content_digest(dataset.annotations),
+        boxes=None if boxes is None else content_digest(boxes),
+        box_threshold=dataset.box_threshold,
+        unlabelled=dataset.unlabelled,
+        input_size=dataset.codec.input_size,
+        oversample=float(oversample),
+        augment=augment,
+        skeleton=dataset.skeleton,
+        has_targets=dataset.has_targets,
+        has_masks=dataset.has_masks,
+        masks_predicted=dataset.masks_predicted,
+        image_ids=dataset.image_ids,
+        skipped=dataset.skipped,
+        persons=len(dataset),
+        persons_sha256=hashlib.sha256(to_bytes(records)).hexdigest(),
+        shards=shard_sizes,
+    )
+
+
+def _begin(folder: Path, header: Header) -> bool:
+    """Whether the folder is finished already; if not, it is there, and says what is to become of it.
+
+    Raises:
+        DataError: It holds something else, or other persons.
+    """
+    for name in (HEADER, UNFINISHED):
+        if (folder / name).exists():
+            differences = Header.read(folder / name).differences(header)
+            if differences:
+                raise DataError(
+                    f"{folder}: holds other packed persons, which differ in {', '.join(differences)} (there and "
+                    "now): give another folder, or remove this one"
+                )
+            return name == HEADER
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is not empty, and holds no packed persons: give another folder")
+    _write_header(folder / UNFINISHED, header)
+    return False
+
+
+def _write_header(path: Path, header: Header) -> None:
+    text = json.dumps(header.to_json(), indent=1) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: the persons take {needed / 1e9:.2f} GB more, and {free / 1e9:.2f} GB are free on the "
+            "disk: make room, give another folder, or a lower oversample"
+        )
+
+
+def _shards(
+    dataset: CocoKeypoints,
+    regions: Sequence[Region],
+    records: Records,
+    shard_sizes: tuple[int, ...],
+    folder: Path,
+) -> Iterator[Shard]:
+    order = np.lexsort((records["offset"], records["shard"])).tolist()
+    for number, rows in groupby(order, key=lambda row: int(records["shard"][row])):
+        pictures = tuple(
+            (
+                dataset.entries[image_id],
+                tuple(
+                    Cut(
+                        regions[row],
+                        dataset.people.masks.read(row) if dataset.has_masks else None,
+                        int(records["offset"][row]),
+                    )
+                    for row in of_picture
+                ),
+            )
+            for image_id, of_picture in groupby(rows, key=lambda row: int(records["image_id"][row]))
+        )
+        yield Shard(folder / shard_name(number), shard_sizes[number], dataset.images, pictures)
+
+
+def _written(shards: Sequence[Shard], workers: int) -> Iterator[int]:
+    """Write the shards; gives the number of persons of each that is there."""
+    if not workers:
+        yield from map(Shard.write, shards)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.map(Shard.write, shards)
