@@ -7,10 +7,10 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs build clean
+.PHONY: help setup demo test lint format types unit docs bench bench-gpu build clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(stamp) ## Make the environment (.venv); does nothing while pyproject.toml is as it was.
 
@@ -43,6 +43,17 @@ unit: $(stamp) ## Run the tests; a warning is an error.
 
 docs: $(stamp) ## Build the site into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
+
+suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
+
+# What is missed is a figure in the table, and no failure.
+bench: $(stamp) ## Measure on the CPU; a table, benchmarks/results/ and docs/performance/benchmarks.md.
+	$(suites) -m 'not gpu'
+	$(bin)/python benchmarks/page.py
+
+bench-gpu: $(stamp) ## The same on a CUDA device.
+	$(suites) -m gpu
+	$(bin)/python benchmarks/page.py
 
 build: $(stamp) ## Build wheel and sdist into dist/.
 	$(bin)/python -m build

@@ -1,0 +1,129 @@
+"""Candidates take turns, round by round, so that the machine's noise hits all alike."""
+
+import gc
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice, repeat
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measuring.clocks import Clock
+from benchmarks.measuring.targets import Target
+
+Candidate: TypeAlias = Callable[..., object]
+RESAMPLES = 2000
+FEWEST_ROUNDS, MOST_ROUNDS = 7, 200
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What the candidates took.
+
+    Attributes:
+        seconds: by label the seconds of one call, [rounds]; those of one round stand at the same place.
+    """
+
+    seconds: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there were."""
+        return len(next(iter(self.seconds.values())))
+
+    @property
+    def medians(self) -> dict[str, float]:
+        """Each candidate's median, in seconds."""
+        return {label: float(np.median(times)) for label, times in self.seconds.items()}
+
+    def estimate(self, target: Target, of: str, to: str | None) -> tuple[float, float, float]:
+        """Return a target's quantity of medians, and its 95 per cent interval by a paired bootstrap of rounds."""
+        drawn = np.random.default_rng(0).integers(0, self.rounds, (RESAMPLES, self.rounds))
+        judged, reference = self.seconds[of], self.seconds[to] if to is not None else None
+
+        def quantity(rounds: NDArray[np.int64]) -> NDArray[np.float64]:
+            against = None if reference is None else np.median(reference[rounds], axis=-1)
+            return target.quantity(np.median(judged[rounds], axis=-1), against)
+
+        low, high = np.quantile(quantity(drawn), [0.025, 0.975])
+        return float(quantity(np.arange(self.rounds))), float(low), float(high)
+
+
+class TakingTurns:
+    """Runs candidates in rounds; in each, every one runs ``calls`` times, and the next begins with another.
+
+    Args:
+        candidates: what to call, by label.
+        clock: times the calls.
+        inputs: what the candidates are called with, one after the other; without them, they take nothing.
+        calls: how often a candidate is called in one timing, for calls that are too short to time alone, or that
+            are to follow each other as in a loop.
+    """
+
+    def __init__(
+        self,
+        candidates: Mapping[str, Candidate],
+        clock: Clock,
+        *,
+        inputs: Sequence[Any] | None = None,
+        calls: int = 1,
+    ) -> None:
+        self._clock, self._calls = clock, calls
+        self._candidates = dict(candidates)
+        self._inputs = {label: _arguments(inputs) for label in candidates}
+        self._order = deque(candidates)
+        self._seconds: dict[str, list[float]] = {label: [] for label in candidates}
+
+    def warm_up(self, rounds: int = 3) -> float:
+        """Run rounds that are not counted, and return how long the last one took."""
+        for _ in range(max(rounds, 1)):
+            last = sum(map(self._run, self._order)) * self._calls
+        return last
+
+    def round(self) -> None:
+        """Run every candidate, and note what it took."""
+        with _no_garbage_collection():
+            for label in self._order:
+                self._seconds[label].append(self._run(label))
+        self._order.rotate(-1)
+
+    def turns(self) -> Turns:
+        """Return what was noted."""
+        gc.unfreeze()
+        return Turns({label: np.array(times) for label, times in self._seconds.items()})
+
+    def _run(self, label: str) -> float:
+        call, given = self._candidates[label], list(islice(self._inputs[label], self._calls))
+
+        def work() -> None:
+            for arguments in given:
+                call(*arguments)
+
+        return self._clock.seconds(work) / self._calls
+
+
+def rounds_within(seconds: float, one: float) -> int:
+    """Return how many rounds of ``one`` second to run in ``seconds``: 7 at least, 200 at most."""
+    return int(min(max(seconds / max(one, 1e-9), FEWEST_ROUNDS), MOST_ROUNDS))
+
+
+def _arguments(inputs: Sequence[Any] | None) -> Iterator[tuple[Any, ...]]:
+    return repeat(()) if inputs is None else cycle([(one,) for one in inputs])
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect before, so that no candidate pays for another's garbage."""
+    gc.collect()
+    # What is left need not be looked at again.
+    gc.freeze()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

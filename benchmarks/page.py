@@ -1,0 +1,133 @@
+"""Writes docs/performance/benchmarks.md from the files of results: figures and targets side by side.
+
+    python benchmarks/page.py
+
+`make bench` and `make bench-gpu` run it at their end. What a missed target was missed by is said by hand in
+benchmarks/notes.toml.
+"""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
+
+from benchmarks.measuring import Record, Results  # noqa: E402
+from benchmarks.measuring.table import VERDICTS, claim, measured, numbers, target  # noqa: E402
+
+BENCHMARKS = ROOT / "benchmarks"
+PAGE = ROOT / "docs" / "performance" / "benchmarks.md"
+
+INTRODUCTION = """\
+# Benchmarks
+
+<!-- Made by benchmarks/page.py from the files in benchmarks/results/: mend those, or the suites. -->
+
+Every figure below was measured by a suite in `benchmarks/suites/`, and any machine can measure its own:
+
+```sh
+make bench        # the CPU's suites: some minutes on two cores
+make bench-gpu    # those of a CUDA device
+```
+
+Both print the table, put what they found into `benchmarks/results/<machine>.json`, where the results of
+other suites stay, and make this page anew. One suite alone:
+
+```sh
+python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites/evaluation_bench.py
+```
+
+What claims something is a ratio within one run: the candidates take turns in one process, round by round, so
+that what else the machine does hits all of them alike. Times are medians over the rounds; the intervals hold
+95 per cent of 2000 paired resamples of the rounds. A CUDA device's times are those between two of its events,
+over several sets of random inputs, with its cache emptied before. The loops that kdkit is compared with are in
+`benchmarks/reference/`: a minimal one written by hand, one as older pose repositories write it, and the limit,
+which is the teacher's forward alone and the student's training step alone, each at its best.
+"""
+NOTHING = "\nNothing has been measured yet.\n"
+
+
+def make_page(results: Iterable[Results], notes: Mapping[str, str]) -> str:
+    """Return the page's text.
+
+    Args:
+        results: of each machine.
+        notes: why a target was missed, by ``suite: name`` of the record.
+    """
+    sections = [_machine(one, notes) for one in results]
+    return INTRODUCTION + ("".join(sections) or NOTHING)
+
+
+def read_results(folder: Path) -> list[Results]:
+    """Return all results in a folder, by the files' names."""
+    return [Results.read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Return the notes, by ``suite: name``."""
+    return {key: str(text) for key, text in tomllib.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def _machine(results: Results, notes: Mapping[str, str]) -> str:
+    machine = results.machine
+    gpu = f", {machine.gpu}" if machine.gpu else ""
+    parts = [f"\n## {machine.name}\n\n{machine.cpu}, {machine.cores} cores{gpu}.\n"]
+    for suite, records in groupby(results.records, key=lambda record: record.suite):
+        parts.append(_suite(suite, list(records), notes))
+    return "".join(parts)
+
+
+def _suite(suite: str, records: list[Record], notes: Mapping[str, str]) -> str:
+    head = ["| measurement | figure | value (95% interval) | target | verdict |", "|---|---|---|---|---|"]
+    lines = [f"\n### {suite}\n", _description(suite), *head]
+    for record in records:
+        for place, figure in enumerate(record.figures):
+            verdict = VERDICTS[figure.met]
+            name = record.name if place == 0 else ""
+            cells = (name, claim(figure), measured(figure), target(figure), f"**{verdict}**" if verdict else "")
+            lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for record in records:
+        if any(figure.met is False for figure in record.figures):
+            cause = notes.get(f"{record.suite}: {record.name}", "no cause is noted.")
+            lines.append(f"Missed, {record.name}: {cause}\n")
+    lines += [f"- {record.name}: {_medians(record)}." for record in records if record.candidates]
+    lines += [f"- {said}." for said in dict.fromkeys(map(_circumstances, records))]
+    return "\n".join(lines) + "\n"
+
+
+def _medians(record: Record) -> str:
+    """Return what a call of each candidate took, and how it was timed."""
+    medians = []
+    for label, seconds in record.candidates.items():
+        (shown,), unit = numbers([seconds], "s")
+        medians.append(f"{label} {shown} {unit}")
+    threads = f"{record.threads} thread{'s' if record.threads != 1 else ''}"
+    return f"{', '.join(medians)} ({record.rounds} rounds by {record.clock}, {threads})"
+
+
+def _circumstances(record: Record) -> str:
+    """Return when and with what a record was measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    return f"Measured on {record.date} at commit {record.commit} with {versions}"
+
+
+def _description(suite: str) -> str:
+    """Return what the suite's file says of itself."""
+    path = BENCHMARKS / "suites" / f"{suite}_bench.py"
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else None
+    return text.split("\n\n")[0] + "\n" if text else ""
+
+
+def main() -> None:
+    text = make_page(read_results(BENCHMARKS / "results"), read_notes(BENCHMARKS / "notes.toml"))
+    PAGE.write_text(text, encoding="utf-8")
+    print(PAGE.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
