@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdkit_pose import codecs
-from kdkit_pose.codecs import DARK, MSRA
+from kdkit_pose.codecs import DARK, Codec
 from kdkit_pose.data.normalize import normalize
 from kdkit_pose.evaluation.predict import predict_heatmap
 from kdkit_pose.export import describe_decoding, describe_preprocessing, usage_metadata
@@ -117,7 +117,7 @@ def test_a_mask_is_described_where_the_network_reads_one():
 
 
 @dataclass(frozen=True)
-class Own(MSRA.__base__):  # a codec of the user's own
+class Own(Codec):  # a codec of the user's own
     """Finds the point by magic.
 
     And more.
