@@ -150,8 +150,7 @@ class PoseHRNet(PoseNetwork):
 
 def _trunk(config: HRNetConfig) -> nn.Module:
     """Return timm's HRNet without a head."""
-    # Here and not above, as in all of kdkit_pose.models: with timm comes torchvision, and the two take longer to
-    # import than all else together.
+    # Here and not above, as in all of kdkit_pose.models: with timm comes torchvision, and both are slow to import.
     from timm.models.hrnet import HighResolutionNet
 
     trunk: nn.Module = HighResolutionNet(config.for_timm(), head="")

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 
-# Each takes longer than the rest of the package, and only some functions need it.
+# Each is slow to import, and only some functions need it.
 @pytest.mark.parametrize("library", ["timm", "torchvision", "torch._dynamo", "matplotlib", "onnx"])
 def test_import_is_quick(library):
     program = f"import sys, kdkit_pose; sys.exit({library!r} in sys.modules)"
