@@ -14,13 +14,13 @@ from kdkit_pose.data.annotations import check_coco, parse_persons, read_json
 from kdkit_pose.data.augment import Augment
 from kdkit_pose.data.boxes import parse_boxes
 from kdkit_pose.data.categories import person_categories
-from kdkit_pose.data.collating import SampleBatch, empty_batch
+from kdkit_pose.data.collating import empty_batch
 from kdkit_pose.data.images import Picture, PictureFolder, PictureSource, read_picture
 from kdkit_pose.data.mask_filling import fill_masks, masks_for
 from kdkit_pose.data.normalize import network_input
-from kdkit_pose.data.people import People
+from kdkit_pose.data.people import Array, People
 from kdkit_pose.data.pictures import Pictures
-from kdkit_pose.data.pose_dataset import PoseDataset, Sample
+from kdkit_pose.data.pose_dataset import PoseDataset
 from kdkit_pose.data.predicted_masks import PredictedMasks
 from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -192,18 +192,6 @@ class CocoKeypoints(PoseDataset):
         parts = (self.people.digest(), self.skeleton, self.has_targets, self.has_masks, self._listed())
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> SampleBatch:
-        """The samples of a whole batch, each written to its place: none is copied to be collated."""
-        places = [self._place(index) for index in indices]
-        fields = self._empty_fields(len(places))
-        arrays = {name: values.numpy() for name, values in fields.items()}
-        for place, (row, view) in enumerate(places):
-            self._read(row, view, {name: values[place] for name, values in arrays.items()})
-        return SampleBatch(fields | self._labels(places))
-
     def __repr__(self) -> str:
         boxes = "ground-truth" if self.detector_boxes is None else "detector"
         return f"CocoKeypoints({len(self)} {boxes} boxes in {len(self.entries)} pictures, codec={self.codec!r})"
@@ -219,7 +207,6 @@ class CocoKeypoints(PoseDataset):
         return int(self.entries[int(self.people.image_ids[row])]["width"])
 
     def _empty_fields(self, count: int) -> dict[str, Tensor]:
-        """What :meth:`_read` fills, for so many samples."""
         (width, height), (columns, rows) = self.codec.input_size, self.codec.heatmap_size
         shapes: dict[str, tuple[int, ...]] = {"image": (3, height, width)}
         if self.has_masks:
@@ -227,20 +214,15 @@ class CocoKeypoints(PoseDataset):
         if self.has_targets:
             joints = self.skeleton.num_keypoints
             shapes |= {"heatmap": (joints, rows, columns), "visible": (joints,), "keypoints": (joints, 2)}
-        fields = {name: empty_batch((count, *shape), torch.float32) for name, shape in shapes.items()}
-        return fields | {name: empty_batch((count, 2), torch.float64) for name in ("center", "scale")}
+        return {name: empty_batch((count, *shape), torch.float32) for name, shape in shapes.items()}
 
-    def _read(self, row: int, view: int, sample: dict[str, Any]) -> None:
-        """Fill one sample's arrays, by name."""
-        entry = self.entries[int(self.people.image_ids[row])]
-        crop = self._crop(row, view)
-        matrix = self._matrix(crop, entry["width"])
-        network_input(self._picture(entry), matrix, self.codec.input_size, sample["image"])
-        sample["center"][:], sample["scale"][:] = crop.center, crop.scale
+    def _fill(self, row: int, matrix: Array, flip: bool, sample: dict[str, Any]) -> None:
+        picture = self._picture(self.entries[int(self.people.image_ids[row])])
+        network_input(picture, matrix, self.codec.input_size, sample["image"])
         if self.has_masks:
             self.people.masks.warp(row, matrix, self.codec.input_size, sample["mask"][0])
         if self.has_targets:
-            keypoints, labelled = self._keypoints(row, matrix, flip=crop.flip)
+            keypoints, labelled = self._keypoints(row, matrix, flip=flip)
             sample["heatmap"][:], sample["visible"][:] = self.codec.encode(keypoints, labelled)
             sample["keypoints"][:] = keypoints
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from kdkit.sampling import borrow_generator
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data.augment import Augment, Crop
+from kdkit_pose.data.collating import SampleBatch, empty_batch
 from kdkit_pose.data.mask_source import MasksUsed
 from kdkit_pose.data.people import Array, People
 from kdkit_pose.data.skipped import Skipped
@@ -85,9 +86,34 @@ class PoseDataset(Dataset[Sample], ABC):
     def __len__(self) -> int:
         return len(self.people)
 
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> SampleBatch:
+        """The samples of a whole batch, each written to its place: none is copied to be collated."""
+        places = [self._place(index) for index in indices]
+        fields = self._empty_fields(len(places))
+        fields |= {name: empty_batch((len(places), 2), torch.float64) for name in ("center", "scale")}
+        arrays = {name: values.numpy() for name, values in fields.items()}
+        for place, (row, view) in enumerate(places):
+            crop = self._crop(row, view)
+            matrix = self._matrix(crop, self._picture_width(row))
+            arrays["center"][place], arrays["scale"][place] = crop.center, crop.scale
+            self._fill(row, matrix, crop.flip, {name: values[place] for name, values in arrays.items()})
+        return SampleBatch(fields | self._labels(places))
+
     @abstractmethod
     def _picture_width(self, row: int) -> int:
         """The width of a person's picture, in which it is mirrored."""
+
+    @abstractmethod
+    def _empty_fields(self, count: int) -> dict[str, Tensor]:
+        """What :meth:`_fill` fills, for so many samples."""
+
+    @abstractmethod
+    def _fill(self, row: int, matrix: Array, flip: bool, sample: dict[str, Any]) -> None:
+        """Fill one sample's arrays, by name, under the map [2, 3] from the picture to the input; ``flip`` says
+        whether it mirrors."""
 
     def _place(self, index: int | tuple[int, int]) -> tuple[int, int]:
         """The row and view of an index.

@@ -1,7 +1,6 @@
 """Packed persons as training samples."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data.augment import Augment
-from kdkit_pose.data.collating import SampleBatch, empty_batch
+from kdkit_pose.data.collating import empty_batch
 from kdkit_pose.data.masks import MaskStore
 from kdkit_pose.data.packing.geometry import Records, read_records
 from kdkit_pose.data.packing.header import Header
@@ -20,7 +19,7 @@ from kdkit_pose.data.packing.pack import HEADER, UNFINISHED
 from kdkit_pose.data.packing.region import to_picture
 from kdkit_pose.data.packing.shards import Pixels, Shards
 from kdkit_pose.data.people import Array, People
-from kdkit_pose.data.pose_dataset import PoseDataset, Sample
+from kdkit_pose.data.pose_dataset import PoseDataset
 from kdkit_pose.data.preparing import PrepareSamples
 from kdkit_pose.geometry import compose_affine
 
@@ -100,18 +99,6 @@ class PackedKeypoints(PoseDataset):
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> SampleBatch:
-        """The samples of a whole batch, which a loader of :func:`kdkit_pose.data.loader` takes as it is."""
-        places = [self._place(index) for index in indices]
-        fields = self._empty_fields(len(places))
-        arrays = {name: values.numpy() for name, values in fields.items()}
-        for place, (row, view) in enumerate(places):
-            self._read(row, view, {name: values[place] for name, values in arrays.items()})
-        return SampleBatch(fields | self._labels(places))
-
     def __repr__(self) -> str:
         boxes = "ground-truth" if self.header.boxes is None else "detector"
         return f"PackedKeypoints({len(self)} {boxes} boxes in '{self.path}', codec={self.codec!r})"
@@ -128,7 +115,6 @@ class PackedKeypoints(PoseDataset):
         return int(self._picture_widths[row])
 
     def _empty_fields(self, count: int) -> dict[str, Tensor]:
-        """What :meth:`_read` fills, for so many samples."""
         width, height = self.codec.input_size
         fields = {"image": empty_batch((count, 3, height, width), torch.uint8)}
         if self.has_masks:
@@ -137,15 +123,11 @@ class PackedKeypoints(PoseDataset):
             joints = self.skeleton.num_keypoints
             fields["keypoints"] = empty_batch((count, joints, 2), torch.float64)
             fields["labelled"] = empty_batch((count, joints), torch.bool)
-        return fields | {name: empty_batch((count, 2), torch.float64) for name in ("center", "scale")}
+        return fields
 
-    def _read(self, row: int, view: int, sample: dict[str, Any]) -> None:
-        """Fill one sample's arrays, by name."""
-        crop = self._crop(row, view)
-        matrix = self._matrix(crop, self._picture_width(row))
-        sample["center"][:], sample["scale"][:] = crop.center, crop.scale
+    def _fill(self, row: int, matrix: Array, flip: bool, sample: dict[str, Any]) -> None:
         if self.has_targets:
-            sample["keypoints"][:], sample["labelled"][:] = self._keypoints(row, matrix, flip=crop.flip)
+            sample["keypoints"][:], sample["labelled"][:] = self._keypoints(row, matrix, flip=flip)
         self._draw(row, compose_affine(matrix, self._to_picture[row]), sample["image"], sample.get("mask"))
 
     def _draw(self, row: int, matrix: Array, image: Pixels, mask: Pixels | None) -> None:
