@@ -43,19 +43,24 @@ from kdkit.cache.bit_window import BitWindow
 from kdkit.cache.build import BuildReport, build_cache
 from kdkit.cache.cached_dataset import CachedDataset
 from kdkit.cache.cached_teacher import CachedTeacher
+from kdkit.cache.canonical import CANONICAL
+from kdkit.cache.canonical_teacher import CanonicalTeacher
 from kdkit.cache.codec import RecordCodec, codec_from
 from kdkit.cache.dense import Dense
 from kdkit.cache.fingerprint import cache_fingerprint
 from kdkit.cache.header import Header, StoredOutput
 from kdkit.cache.target_cache import TargetCache
 from kdkit.cache.top_k import TopK
+from kdkit.cache.warping import warp_maps
 from kdkit.cache.window import Window
 
 __all__ = [
+    "CANONICAL",
     "BitWindow",
     "BuildReport",
     "CachedDataset",
     "CachedTeacher",
+    "CanonicalTeacher",
     "Dense",
     "Header",
     "RecordCodec",
@@ -66,4 +71,5 @@ __all__ = [
     "build_cache",
     "cache_fingerprint",
     "codec_from",
+    "warp_maps",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kdkit.cache.canonical import is_canonical, require_canonical
 from kdkit.cache.codec import RecordCodec
 from kdkit.cache.fingerprint import Prepare, cache_fingerprint, require_same
 from kdkit.cache.header import Header, StoredOutput, header_path, ids_path, read_header
@@ -81,7 +82,8 @@ def build_cache(
         transforms: what is applied to an output before it is stored, by output.
         prepare: applied to every batch before the teacher sees it, as a :class:`kdkit.Trainer` does.
         ids: the samples' ids by index; by default ``dataset.annotation_ids``.
-        fingerprint: items to take instead of those :func:`kdkit.cache.cache_fingerprint` finds, or beside them.
+        fingerprint: items to take instead of those :func:`kdkit.cache.cache_fingerprint` finds, or beside them;
+            :data:`kdkit.cache.CANONICAL` makes a canonical cache.
         part: (i, n) makes every n-th shard from the i-th on alone, for n processes or machines.
         batch_size: samples the teacher sees at once.
         workers: processes that read samples.
@@ -113,6 +115,9 @@ def build_cache(
         convention=dict(teacher.convention),
         recorded={"torch": torch.__version__},
     )
+    if is_canonical(header):
+        require_canonical(header)
+        source.require_same_views()
     header = _open_folder(folder, header, np.sort(order))
     builder = ShardBuilder(
         folder, header, source, order, batch_size=batch_size, workers=workers, progress=progress

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from kdkit.batch import Batch, read_fields
+from kdkit.batch import Batch
+from kdkit.cache.lookup import Lookup
 from kdkit.cache.target_cache import TargetCache
-from kdkit.errors import BatchError, ConfigurationError
+from kdkit.errors import ConfigurationError
 from kdkit.teacher import Teacher
 
 
@@ -26,17 +27,19 @@ class CachedTeacher(Teacher):
             accelerator, the host waits for them at every step.
 
     Raises:
-        ConfigurationError: if ``cache`` is no TargetCache.
+        ConfigurationError: if ``cache`` is no TargetCache, or a canonical one, for
+            :class:`kdkit.cache.CanonicalTeacher`.
     """
 
     def __init__(self, name: str, cache: TargetCache, *, records: str | None = None) -> None:
-        if not isinstance(cache, TargetCache):
+        self._lookup = Lookup(f"teacher '{name}'", cache, records, keys=("id", "view"))
+        if cache.canonical:
             raise ConfigurationError(
-                f"teacher '{name}': a {type(cache).__name__} is no TargetCache; open one by TargetCache.open"
+                f"teacher '{name}': the cache '{cache.path}' is canonical, one map a sample without augmentation: "
+                f"use CanonicalTeacher, which warps it to each view"
             )
         self.name, self.cache = name, cache
-        self.reads = ("id", "view") if records is None else (records,)
-        self.outputs = cache.outputs
+        self.reads, self.outputs = self._lookup.reads, cache.outputs
 
     @property
     def convention(self) -> Mapping[str, str]:
@@ -50,31 +53,12 @@ class CachedTeacher(Teacher):
             BatchError: if the batch lacks a field that the teacher reads, or holds records of another size.
             CacheError: if the cache lacks an id or a view.
         """
-        fields = read_fields(batch, self.reads, f"teacher '{self.name}'")
         with torch.no_grad():
-            if len(fields) == 2:
-                return self.cache.decode(_to(self.cache.read_records(*fields), fields[0].device))
-            self._check(fields[0])
-            return self.cache.decode(fields[0])
+            return self._lookup.targets(batch)
 
     def fingerprint(self) -> str:
         """Return a hash of what the cache was made of and how it is stored."""
         return hashlib.sha256(repr(sorted(self.cache.header.items().items())).encode()).hexdigest()
 
-    def _check(self, records: Tensor) -> None:
-        size = self.cache.header.record_bytes
-        if records.dtype != torch.uint8 or records.ndim != 2 or records.shape[1] != size:
-            raise BatchError(
-                f"teacher '{self.name}' reads records uint8 [B, {size}] in the field '{self.reads[0]}', found "
-                f"{records.dtype} {list(records.shape)}: wrap the data set as CachedDataset(dataset, cache)"
-            )
-
     def __repr__(self) -> str:
         return f"CachedTeacher({self.name!r}, {self.cache!r})"
-
-
-def _to(records: Tensor, device: torch.device) -> Tensor:
-    """Copy records to a device; from pinned memory, so that the host need not wait for the copy."""
-    if device.type == "cpu":
-        return records
-    return (records.pin_memory() if device.type == "cuda" else records).to(device, non_blocking=True)

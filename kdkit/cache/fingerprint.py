@@ -12,7 +12,7 @@ from kdkit.cache.header import FORMAT
 from kdkit.errors import CacheError, ConfigurationError
 from kdkit.naming import callable_name
 from kdkit.teacher import Teacher
-from kdkit.transforms import TargetTransform
+from kdkit.transforms import Identity, TargetTransform
 
 Prepare = Callable[[dict[str, Tensor]], Batch]
 
@@ -53,7 +53,7 @@ def cache_fingerprint(
         raise ConfigurationError(f"a fingerprint's items are strings, {strange} are not")
     found = {
         "teacher": _teacher(teacher),
-        "transforms": repr(dict(sorted((transforms or {}).items()))),
+        "transforms": repr({name: one for name, one in sorted((transforms or {}).items()) if one != Identity()}),
         "prepare": None if prepare is None else callable_name(prepare),
         "inputs": _inputs(teacher, dataset, prepare),
         "data": dataset.fingerprint() if hasattr(dataset, "fingerprint") else None,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kdkit.cache.canonical import is_canonical
 from kdkit.cache.codec import RecordCodec, Shape
 from kdkit.cache.fingerprint import require_same
 from kdkit.cache.header import Header, ids_path, read_header, shard_path
@@ -100,6 +101,12 @@ class TargetCache:
         return self.header.views
 
     @property
+    def canonical(self) -> bool:
+        """Whether there is one target a sample, of it without augmentation, that serves all its views:
+        :class:`kdkit.cache.CanonicalTeacher` warps it to each."""
+        return is_canonical(self.header)
+
+    @property
     def fingerprint(self) -> dict[str, str]:
         """What the targets were made of; see :func:`kdkit.cache.cache_fingerprint`."""
         return dict(self.header.fingerprint)
@@ -109,7 +116,7 @@ class TargetCache:
 
         Args:
             ids: the samples' ids, integers [B].
-            views: of each the view, integers [B].
+            views: of each the view, integers [B]; of no effect in a canonical cache.
             check: whether to look at the checksums; by default as when the cache was opened.
 
         Raises:
@@ -122,6 +129,8 @@ class TargetCache:
         numbers, of_view = _integers(ids, "ids"), _integers(views, "views")
         if numbers.shape != of_view.shape:
             raise CacheError(f"a cache is read by as many ids as views, found {len(numbers)} and {len(of_view)}")
+        if self.canonical:
+            of_view = np.zeros_like(of_view)
         rows = self._positions(numbers, of_view) * self.header.views + of_view
         records = self._gather(rows)
         if self._check if check is None else check:

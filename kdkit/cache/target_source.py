@@ -14,6 +14,8 @@ from kdkit.errors import BatchError, CacheError, ConfigurationError
 from kdkit.teacher import Teacher
 from kdkit.transforms import Identity, TargetTransform
 
+_VIEWS = 4  # of a sample, compared where all should be the same: fewer might be so by chance
+
 
 class TargetSource:
     """Runs a teacher on a data set's batches.
@@ -56,6 +58,20 @@ class TargetSource:
                     f"no cached target would fit: draw what is random by kdkit.sampling.sample_generator"
                 )
         return self._give(sample)
+
+    def require_same_views(self) -> None:
+        """Check that all views of a sample are the same, as far as the first sample shows.
+
+        Raises:
+            ConfigurationError: if they are not.
+        """
+        first, *others = (self._see(read_sample(self.dataset, 0, view)) for view in range(_VIEWS))
+        for name in self.teacher.reads:
+            if name in first and not all(torch.equal(first[name], other[name]) for other in others):
+                raise ConfigurationError(
+                    f"the data set gives another '{name}' for another view of a sample, but a canonical cache is "
+                    f"of samples without augmentation: give the data set without it"
+                )
 
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the targets of a batch, transformed."""
