@@ -55,6 +55,7 @@ class CocoKeypoints(PoseDataset):
             ground truth is learned from them; a teacher's term must not be weighted by ``visible`` (see the
             recipes' ``teacher_region``).
         box_threshold: The least score of a detector's box.
+        canonical: Whether samples have ``warp`` and ``mirrored``, for a `kdkit.cache.CanonicalTeacher`.
 
     A sample is a dict of tensors:
 
@@ -70,6 +71,9 @@ class CocoKeypoints(PoseDataset):
     center    [2] float64         the middle of the crop, in pixels of the (unmirrored) picture
     scale     [2] float64         the crop's width and height, in pixels of the picture
     box_score float32             the detector's score; 1 for ground truth
+    warp      [2, 3] float32      with ``canonical``: the map from cells of the view's heatmap to those of
+                                  the heatmap without augmentation
+    mirrored  bool                with ``canonical``: whether left and right are exchanged
     ========  ==================  ==================================================================
 
     It is read by an index, which means view 0, or by (index, view), as `kdkit.sampling.ViewSampler` yields
@@ -112,6 +116,7 @@ class CocoKeypoints(PoseDataset):
         predicted_masks: str | Path | PredictedMasks | None = None,
         unlabelled: Unlabelled = "leave out",
         box_threshold: float = 0.0,
+        canonical: bool = False,
     ) -> None:
         if unlabelled not in get_args(Unlabelled):
             raise ConfigurationError(f"unlabelled must be one of {get_args(Unlabelled)}, found {unlabelled!r}")
@@ -126,6 +131,7 @@ class CocoKeypoints(PoseDataset):
         if predicted_masks is not None and masks is False:
             raise ConfigurationError("predicted_masks are of no use with masks=False: leave out one of the two")
         self.codec, self.augment, self.skeleton, self.seed = codec, augment, skeleton, seed
+        self.canonical = canonical
         self.has_targets = boxes is None or keep
         self.has_masks = boxes is None or predicted_masks is not None if masks is None else masks
         self.detector_boxes, self.unlabelled, self.box_threshold = boxes, unlabelled, box_threshold

@@ -1,9 +1,10 @@
 """What every data set of persons has, wherever its pixels come from."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from kdkit_pose.data.augment import Augment, Crop
 from kdkit_pose.data.collating import SampleBatch, empty_batch
 from kdkit_pose.data.mask_source import MasksUsed
 from kdkit_pose.data.people import Array, People
+from kdkit_pose.data.placing import cells_to_canonical
 from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.geometry import apply_affine, compose_affine
 from kdkit_pose.skeleton import Skeleton
@@ -35,6 +37,7 @@ class PoseDataset(Dataset[Sample], ABC):
         augment: How the views of a person vary; None for not at all.
         skeleton: Which keypoints the persons have.
         seed: What the variations derive from, together with a person's id and the view.
+        canonical: Whether samples have ``warp`` and ``mirrored``, which say where their view lies.
         has_targets: Whether samples have keypoints and heatmaps.
         has_masks: Whether samples have a ``mask``.
         masks_predicted: Which predictor's masks were taken, and for how many persons; None for none.
@@ -47,6 +50,7 @@ class PoseDataset(Dataset[Sample], ABC):
     augment: Augment | None
     skeleton: Skeleton
     seed: int
+    canonical: bool
     has_targets: bool
     has_masks: bool
     masks_predicted: MasksUsed | None
@@ -79,6 +83,15 @@ class PoseDataset(Dataset[Sample], ABC):
     def fingerprint(self) -> str:
         """A SHA-256 of what the samples depend on."""
 
+    def unaugmented(self) -> Self:
+        """The same persons, each always shown whole: what a canonical cache is made of.
+
+        Its fingerprint does not depend on this one's augmentation and seed, so such a cache serves all of them.
+        """
+        plain = copy.copy(self)
+        plain.augment, plain.seed, plain.canonical = None, 0, False
+        return plain
+
     def matrix(self, row: int, view: int = 0) -> Array:
         """The map [2, 3] from the picture's pixels to those of a sample's input, mirrored where the sample is."""
         return self._matrix(self._crop(row, view), self._picture_width(row))
@@ -95,11 +108,15 @@ class PoseDataset(Dataset[Sample], ABC):
         fields = self._empty_fields(len(places))
         fields |= {name: empty_batch((len(places), 2), torch.float64) for name in ("center", "scale")}
         arrays = {name: values.numpy() for name, values in fields.items()}
-        for place, (row, view) in enumerate(places):
-            crop = self._crop(row, view)
-            matrix = self._matrix(crop, self._picture_width(row))
+        crops = [self._crop(row, view) for row, view in places]
+        matrices = [
+            self._matrix(crop, self._picture_width(row)) for crop, (row, _) in zip(crops, places, strict=True)
+        ]
+        for place, ((row, _), crop, matrix) in enumerate(zip(places, crops, matrices, strict=True)):
             arrays["center"][place], arrays["scale"][place] = crop.center, crop.scale
             self._fill(row, matrix, crop.flip, {name: values[place] for name, values in arrays.items()})
+        if self.canonical:
+            fields |= self._placing([row for row, _ in places], crops, matrices)
         return SampleBatch(fields | self._labels(places))
 
     @abstractmethod
@@ -137,9 +154,19 @@ class PoseDataset(Dataset[Sample], ABC):
         }
         return {name: torch.from_numpy(values) for name, values in labels.items()}
 
+    def _placing(self, rows: Sequence[int], crops: Sequence[Crop], matrices: Sequence[Array]) -> dict[str, Tensor]:
+        """Where views lie in the maps of their whole persons."""
+        whole = [self._matrix(self._whole(row), self._picture_width(row)) for row in rows]
+        warp = cells_to_canonical(np.stack(whole), np.stack(matrices), self.codec.cell_size)
+        mirrored = torch.tensor([crop.flip for crop in crops])
+        return {"warp": torch.from_numpy(warp.astype(np.float32)), "mirrored": mirrored}
+
+    def _whole(self, row: int) -> Crop:
+        """The crop that shows a whole person, as it is without augmentation."""
+        return Crop(self.people.centers[row], self.people.scales[row])
+
     def _crop(self, row: int, view: int) -> Crop:
-        people = self.people
-        crop = Crop(people.centers[row], people.scales[row])
+        people, crop = self.people, self._whole(row)
         if self.augment is None:
             return crop
         draw = self.augment.draw(borrow_generator(self.seed, int(people.ids[row]), view))

@@ -37,6 +37,7 @@ class PackedKeypoints(PoseDataset):
         augment: How the views of a person vary; not at all without it.
         seed: What the variations derive from, together with a person's id and the view.
         masks: Whether samples have a ``mask``; by default where masks were packed.
+        canonical: Whether samples have ``warp`` and ``mirrored``, for a `kdkit.cache.CanonicalTeacher`.
 
     A sample is a dict of tensors:
 
@@ -47,8 +48,8 @@ class PackedKeypoints(PoseDataset):
     labelled   [K] bool            which keypoints are labelled
     =========  ==================  =================================================================
 
-    and ``id``, ``view``, ``image_id``, ``center``, ``scale`` and ``box_score`` as in `CocoKeypoints`. Prepared, a
-    batch has the fields of `CocoKeypoints` and ``labelled``.
+    and ``id``, ``view``, ``image_id``, ``center``, ``scale``, ``box_score``, and with ``canonical`` ``warp`` and
+    ``mirrored``, as in `CocoKeypoints`. Prepared, a batch has the fields of `CocoKeypoints` and ``labelled``.
 
     Raises:
         DataError: The folder holds no packed persons, is not finished, or damaged.
@@ -64,11 +65,12 @@ class PackedKeypoints(PoseDataset):
         augment: Augment | None = None,
         seed: int = 0,
         masks: bool | None = None,
+        canonical: bool = False,
     ) -> None:
         self.path = Path(path)
         self.header = _read_header(self.path)
         _check_fits(self.path, self.header, codec, augment, masks)
-        self.codec, self.augment, self.seed = codec, augment, seed
+        self.codec, self.augment, self.seed, self.canonical = codec, augment, seed, canonical
         self.has_masks = self.header.has_masks if masks is None else masks
         self.skeleton, self.has_targets = self.header.skeleton, self.header.has_targets
         self.masks_predicted = self.header.masks_predicted if self.has_masks else None
@@ -105,7 +107,7 @@ class PackedKeypoints(PoseDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker started afresh opens the folder itself: mapped pixels must not travel.
-        kept = ("path", "codec", "augment", "seed")
+        kept = ("path", "codec", "augment", "seed", "canonical")
         return {name: getattr(self, name) for name in kept} | {"masks": self.has_masks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -245,6 +245,13 @@ def test_what_a_batch_lacks_is_named(canonical):
         found.targets({**batch, "id": torch.full_like(batch["id"], 4)})
 
 
+def test_the_teachers_convention_is_kept(tmp_path):
+    network = nn.Conv2d(3, 5, 1)
+    network.convention = {"codec": "DARK"}
+    cache = build_canonical(tmp_path, teacher=ModuleTeacher("large", network, "image", "heatmap"))
+    assert CanonicalTeacher("large", cache, swapped={}).convention == {"codec": "DARK"}
+
+
 def test_what_is_swapped_tells_teachers_apart(canonical):
     one, other = (CanonicalTeacher("a", canonical, swapped=swapped) for swapped in ({}, {"heatmap": SWAPPED}))
     assert one.fingerprint() != other.fingerprint()

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kdkit_pose.data import CocoKeypoints, pack
 from kdkit_pose.skeleton import COCO
 
 WIDTH, HEIGHT = 400, 360
@@ -89,6 +90,16 @@ def folder(tmp_path: Path) -> Path:
     picture = draw_discs({"width": WIDTH, "height": HEIGHT})
     cv2.imwrite(str(tmp_path / "picture.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return tmp_path
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Callable[..., Path]:
+    """Packs a data set into a folder of its own."""
+
+    def make(data: CocoKeypoints, **options: object) -> Path:
+        return pack(data, tmp_path / f"packed{len(list(tmp_path.iterdir()))}", **options)  # type: ignore[arg-type]
+
+    return make
 
 
 @pytest.fixture(scope="session")
