@@ -8,18 +8,20 @@ A small teacher is trained, on synthetic people where no files are given. Then
 
 (a) its maps of several views of training persons are compared with its one map of each, warped: by each kind of
     variation alone, and all together; and beside it the ground truth's own maps, in which all difference is the
-    warp's (a Gaussian's width changes with the zoom, a peak between cells loses height, and what lies outside of
-    the canonical map is 0) and none the network's. See canonical_errors.py for the columns.
+    warp's (a Gaussian's width changes with the zoom unless it is kept, a peak between cells loses height, and what
+    lies outside of the canonical map is 0) and none the network's. See canonical_errors.py for the columns.
 (b) for each seed a student learns, half of its epochs from the maps and half from binarized ones, from the live
-    teacher, from a cache of every view, and from a canonical cache: the same data, order, initial weights and
-    epochs. Printed are AP on other people (ground-truth boxes, no flip test) and the mean error in pixels of the
-    input, one above 12 counting as 12, and their paired differences. Live and cached targets differ by half
-    precision alone: their difference shows how much two runs that should be equal do differ.
+    teacher, from a cache of every view, and from a canonical cache, peaks warped and their width kept: the same
+    data, order, initial weights and epochs. Printed are AP on other people (ground-truth boxes, no flip test) and
+    the mean error in pixels of the input, one above 12 counting as 12, and their paired differences. Live and
+    cached targets differ by half precision alone: their difference shows how much two runs that should be equal
+    do differ.
 
 A network that is trained is not trained again: a study that was stopped goes on.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -56,7 +58,8 @@ sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 from benchmarks.measuring import commit, versions  # noqa: E402
 
 AUGMENTS = {"reference": Augment(), "gentle": GENTLE}
-ARMS = ("live", "cached", "canonical")
+WIDTHS = {"canonical, warped": "warped", "canonical, width kept": "kept"}
+ARMS = ("live", "cached", *WIDTHS)
 LARGEST_ERROR = 12.0
 # No training seed is as large, so nobody is both learnt from and judged.
 VALIDATION_SEED = 10_001
@@ -99,27 +102,28 @@ def open_cache(folder: Path, teacher: Teacher, data: CocoKeypoints, views: int, 
     return TargetCache.open(folder, expect=cache_fingerprint(teacher, data, **options))
 
 
-def open_canonical(folder: Path, teacher: Teacher, data: CocoKeypoints) -> CanonicalTeacher:
+def open_canonical(folder: Path, teacher: Teacher, data: CocoKeypoints, width: str) -> CanonicalTeacher:
     """A teacher of one map a person."""
     cache = open_cache(folder, teacher, data.unaugmented(), 1, fingerprint=CANONICAL)
-    return CanonicalTeacher(teacher.name, cache, swapped={"heatmap": data.skeleton.flip_permutation})
+    return CanonicalTeacher(teacher.name, cache, swapped={"heatmap": data.skeleton.flip_permutation}, width=width)
 
 
 def compare_maps(options: argparse.Namespace, codec: Codec, teacher: Teacher) -> dict[str, dict[str, Any]]:
-    """Part (a): by whose maps they are, and by variation."""
+    """Part (a): by whose maps they are, how they are warped, and by variation."""
     table: dict[str, dict[str, Any]] = {}
     for source in (teacher, TrueMaps()):
         data = read_people(options, codec, seed=0)
-        canonical = open_canonical(options.out / f"canonical-{source.name}", source, data)
-        print(f"\nmaps of '{source.name}', canonical against those of {options.views} views, {codec}")
         names = ("mean", "mean_p95", "largest", "largest_p95", "cells", "cells_p95", "iou", "iou_p5")
         names += ("share", "outside", "cells_outside")
-        print(f"{'':<12}" + "".join(f"{name:>14}" for name in names))
-        table[source.name] = {}
-        for kind, augment in variations(AUGMENTS[options.augment]).items():
-            row = map_errors(data, augment, source, canonical, persons=options.persons, views=options.views)
-            table[source.name][kind] = row
-            print(f"{kind:<12}" + "".join(f"{_number(row[name]):>14}" for name in names), flush=True)
+        for arm, width in WIDTHS.items():
+            canonical = open_canonical(options.out / f"canonical-{source.name}", source, data, width)
+            print(f"\nmaps of '{source.name}', {arm}, against those of {options.views} views, {codec}")
+            print(f"{'':<12}" + "".join(f"{name:>14}" for name in names))
+            rows = table.setdefault(source.name, {})[arm] = {}
+            for kind, augment in variations(AUGMENTS[options.augment]).items():
+                row = map_errors(data, augment, source, canonical, persons=options.persons, views=options.views)
+                rows[kind] = row
+                print(f"{kind:<12}" + "".join(f"{_number(row[name]):>14}" for name in names), flush=True)
     return table
 
 
@@ -133,12 +137,14 @@ def train_student(
     if arm == "cached":
         cache = open_cache(options.out / f"cache-seed-{seed}", teacher, data, options.epochs)
         of_arm, size = CachedTeacher(teacher.name, cache), cache.header.record_bytes * cache.views
-    if arm == "canonical":
-        of_arm = open_canonical(options.out / f"canonical-{teacher.name}", teacher, data)
+    if arm in WIDTHS:
+        of_arm = open_canonical(options.out / f"canonical-{teacher.name}", teacher, data, WIDTHS[arm])
         size = of_arm.cache.header.record_bytes
     half = options.epochs // 2
     curriculum = recipes.fpd(of_arm, until=half) + recipes.senior_only(of_arm, until=options.epochs - half)
-    return train_network(options, options.student, data, curriculum, f"{arm}-seed-{seed}", seed), size
+    return train_network(
+        options, options.student, data, curriculum, f"{arm.replace(', ', '-').replace(' ', '-')}-seed-{seed}", seed
+    ), size
 
 
 def judge(options: argparse.Namespace, codec: Codec, file: Path) -> dict[str, float]:
@@ -158,7 +164,7 @@ def judge(options: argparse.Namespace, codec: Codec, file: Path) -> dict[str, fl
 def differences(students: Mapping[str, list[dict[str, float]]]) -> dict[str, dict[str, dict[str, float | None]]]:
     """The paired differences between arms over the seeds: their mean and, of two seeds or more, its error."""
     table: dict[str, dict[str, dict[str, float | None]]] = {}
-    for one, other in (("cached", "live"), ("canonical", "live"), ("canonical", "cached")):
+    for one, other in itertools.combinations(reversed(ARMS), 2):
         of_pair = table[f"{one} - {other}"] = {}
         for figure in ("AP", "error"):
             apart = [a[figure] - b[figure] for a, b in zip(students[one], students[other], strict=True)]
@@ -179,18 +185,18 @@ def main() -> None:
     print(f"{len(data)} persons; the teacher's AP is {of_teacher['AP']:.3f} with ground-truth boxes")
     maps = compare_maps(options, codec, teacher)
     students: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
-    print(f"\n{'student':<22}{'AP':>8}{'error':>8}{'cache bytes a person':>22}")
+    print(f"\n{'student':<32}{'AP':>8}{'error':>8}{'cache bytes a person':>22}")
     for seed in range(options.seeds):
         for arm in ARMS:
             student, size = train_student(options, codec, teacher, arm, seed)
             row = judge(options, discs, student)
             students[arm].append(row)
-            print(f"{f'{arm}, seed {seed}':<22}{row['AP']:>8.3f}{row['error']:>8.3f}{size:>22,}", flush=True)
+            print(f"{f'{arm}, seed {seed}':<32}{row['AP']:>8.3f}{row['error']:>8.3f}{size:>22,}", flush=True)
     apart = differences(students)
-    print(f"\n{'difference':<22}{'AP':>20}{'error':>20}")
+    print(f"\n{'difference':<46}{'AP':>20}{'error':>20}")
     for name, row_of in apart.items():
         cells = (f"{value['mean']:+.4f} +- {_number(value['deviation'])}" for value in row_of.values())
-        print(f"{name:<22}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{name:<46}" + "".join(f"{cell:>20}" for cell in cells))
     if options.json:
         result = {
             "configuration": {name: _plain(value) for name, value in vars(options).items()},
@@ -229,8 +235,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sigma", type=float, default=1.5, help="of the Gaussians, in cells")
     parser.add_argument("--augment", default="reference", choices=AUGMENTS, help="how the views vary")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=6, help="of each student, half of them binarized")
-    parser.add_argument("--teacher-epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10, help="of each student, half of them binarized")
+    parser.add_argument("--teacher-epochs", type=int, default=12)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=500, help="of synthetic people, to learn from")

@@ -49,6 +49,7 @@ from kdkit.cache.codec import RecordCodec, codec_from
 from kdkit.cache.dense import Dense
 from kdkit.cache.fingerprint import cache_fingerprint
 from kdkit.cache.header import Header, StoredOutput
+from kdkit.cache.peak_width import keep_width
 from kdkit.cache.target_cache import TargetCache
 from kdkit.cache.top_k import TopK
 from kdkit.cache.warping import warp_maps
@@ -71,5 +72,6 @@ __all__ = [
     "build_cache",
     "cache_fingerprint",
     "codec_from",
+    "keep_width",
     "warp_maps",
 ]

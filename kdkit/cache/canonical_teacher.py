@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -9,19 +10,23 @@ from torch import Tensor
 from kdkit.batch import Batch, read_fields
 from kdkit.cache.canonical import require_canonical
 from kdkit.cache.lookup import Lookup
+from kdkit.cache.peak_width import keep_width
 from kdkit.cache.target_cache import TargetCache
 from kdkit.cache.warping import warp_maps
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit.teacher import Teacher
 
+Width = Literal["warped", "kept"]
+
 
 class CanonicalTeacher(Teacher):
     """A teacher that takes a cached map of each sample without augmentation, and warps it to the sample's view.
 
-    It gives *nearly* what the live teacher gave for the view: the teacher never saw the view itself, peaks widen
-    and shrink with the zoom, and what the view shows beyond the sample without augmentation is 0. In exchange one
-    record a sample serves any number of epochs, of any augmentation that is an affine map. Transforms come after
-    the warp: an objective's ``transform=``, or a :class:`kdkit.TransformedTeacher` around this one.
+    It gives *nearly* what the live teacher gave for the view: the teacher never saw the view itself, peaks grow
+    and shrink with the zoom unless their width is kept, and what the view shows beyond the sample without
+    augmentation is 0. In exchange one record a sample serves any number of epochs, of any augmentation that is an
+    affine map. Transforms come after the warp: an objective's ``transform=``, or a
+    :class:`kdkit.TransformedTeacher` around this one.
 
     Maps are warped by :func:`kdkit.cache.warp_maps`, without gradient, on the device of the batch.
 
@@ -32,6 +37,9 @@ class CanonicalTeacher(Teacher):
         swapped: for each output, which channels change places where a sample is mirrored: channel ``i`` of a
             mirrored sample is channel ``swapped[output][i]`` of the map, such as the left eye's of the right's.
             Outputs that are not named keep theirs.
+        width: of the peaks under a zoom. ``warped`` with the map, which is right for maps that cover the picture,
+            such as a segmentation's; or ``kept``, for maps of one peak, such as heatmaps, whose width does not
+            depend on the zoom: see :func:`kdkit.cache.keep_width`.
         warp: the batch field that says where a view lies, float32 [B, 2, 3]: the affine map from cells of the
             view's map to those of the cached one, mirroring included; see :func:`kdkit.cache.warp_maps`.
         mirrored: the batch field that says which samples are mirrored, bool [B]; not read if nothing is swapped.
@@ -40,8 +48,8 @@ class CanonicalTeacher(Teacher):
             at every step.
 
     Raises:
-        ConfigurationError: if ``cache`` is no canonical TargetCache, or holds targets that cannot be warped, or
-            ``swapped`` is not of its outputs, or not an exchange of their channels.
+        ConfigurationError: if ``cache`` is no canonical TargetCache, or holds targets that cannot be warped,
+            ``swapped`` is not of its outputs, or not an exchange of their channels, or ``width`` is another.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class CanonicalTeacher(Teacher):
         cache: TargetCache,
         *,
         swapped: Mapping[str, Sequence[int]],
+        width: Width = "warped",
         warp: str = "warp",
         mirrored: str = "mirrored",
         records: str | None = None,
@@ -61,7 +70,9 @@ class CanonicalTeacher(Teacher):
                 f"CachedTeacher, or build one of samples without augmentation, fingerprint=CANONICAL"
             )
         require_canonical(cache.header)
-        self.name, self.cache = name, cache
+        if width not in get_args(Width):
+            raise ConfigurationError(f"teacher '{name}': width is {width!r}, it must be one of {get_args(Width)}")
+        self.name, self.cache, self.width = name, cache, width
         self.swapped = {output: tuple(swapped[output]) for output in sorted(swapped)}
         self._check_swapped()
         self.outputs = cache.outputs
@@ -91,12 +102,15 @@ class CanonicalTeacher(Teacher):
             targets = self._lookup.targets(batch)
             for output in self.swapped:
                 targets[output] = self._swap(output, targets[output], mirrored[0])
-            return {name: warp_maps(maps, warp.to(maps.dtype)) for name, maps in targets.items()}
+            return {name: self._warp(maps, warp.to(maps.dtype)) for name, maps in targets.items()}
 
     def fingerprint(self) -> str:
-        """Return a hash of what the cache was made of, how it is stored, and what is swapped."""
-        parts = (sorted(self.cache.header.items().items()), self.swapped)
+        """Return a hash of what the cache was made of, how it is stored, and how it is warped."""
+        parts = (sorted(self.cache.header.items().items()), self.swapped, self.width)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _warp(self, maps: Tensor, warp: Tensor) -> Tensor:
+        return warp_maps(maps, keep_width(maps, warp) if self.width == "kept" else warp)
 
     def _swap(self, output: str, maps: Tensor, mirrored: Tensor) -> Tensor:
         """Maps [B, C, h, w] with their channels exchanged where ``mirrored`` [B]."""
@@ -132,4 +146,4 @@ class CanonicalTeacher(Teacher):
                 )
 
     def __repr__(self) -> str:
-        return f"CanonicalTeacher({self.name!r}, {self.cache!r}, swapped={self.swapped})"
+        return f"CanonicalTeacher({self.name!r}, {self.cache!r}, swapped={self.swapped}, width={self.width!r})"

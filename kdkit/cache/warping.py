@@ -16,6 +16,7 @@ def warp_maps(maps: Tensor, warp: Tensor) -> Tensor:
         maps: [B, C, h, w], floating.
         warp: [B, 2, 3], on the same device, where to look: cell (x, y) of the result shows the point
             ``warp[:, :, :2] @ (x, y) + warp[:, :, 2]`` of the maps. Both in cells, cell (0, 0)'s centre at (0, 0).
+            Or [B, C, 2, 3], for each map its own.
 
     Returns:
         [B, C, h, w], of the maps' type.
@@ -26,6 +27,8 @@ def warp_maps(maps: Tensor, warp: Tensor) -> Tensor:
         >>> warp_maps(torch.tensor([[[[1.0, 2.0, 3.0]]]]), moved_left)
         tensor([[[[2., 3., 0.]]]])
     """
+    if warp.ndim == 4:
+        return warp_maps(maps.flatten(0, 1)[:, None], warp.flatten(0, 1)).view_as(maps)
     rows, columns = maps.shape[-2:]
     height, width = _power_of_two(rows), _power_of_two(columns)
     x = torch.arange(columns, device=warp.device, dtype=warp.dtype)

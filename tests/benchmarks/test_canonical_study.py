@@ -32,19 +32,24 @@ def test_a_toy_study_says_all_that_it_is_asked(study, tmp_path, capsys):
     toy = [part for name, value in TOY.items() for part in (f"--{name}", str(value))]
     study("--out", str(tmp_path / "runs"), "--json", str(result), "--size", "32", "64", *toy)
     found = json.loads(result.read_text())
-    assert list(found["students"]) == ["live", "cached", "canonical"]
+    arms = ["live", "cached", "canonical, warped", "canonical, width kept"]
+    assert list(found["students"]) == arms
     assert all(len(of_arm) == 1 for of_arm in found["students"].values())
-    assert list(found["differences"]) == ["cached - live", "canonical - live", "canonical - cached"]
+    assert len(found["differences"]) == 6
+    assert "cached - live" in found["differences"]
     assert {"torch", "kdkit"} <= found["versions"].keys()
     assert found["configuration"]["epochs"] == 2
-    for kinds in found["maps"].values():
-        assert list(kinds) == ["mirrored", "rotated", "zoomed", "half bodies", "all"]
-    truth = found["maps"]["truth"]
-    # Turning leaves a Gaussian's width alone, zooming does not.
-    assert truth["rotated"]["iou"] > truth["zoomed"]["iou"] > 0.3
-    assert truth["rotated"]["cells"] < 0.3
-    assert truth["all"]["share"] == pytest.approx(1, abs=0.1)
-    assert "canonical - live" in capsys.readouterr().out
+    for by_width in found["maps"].values():
+        assert list(by_width) == arms[2:]
+        for kinds in by_width.values():
+            assert list(kinds) == ["mirrored", "rotated", "zoomed", "half bodies", "all"]
+    warped, kept = found["maps"]["truth"].values()
+    # Turning leaves a Gaussian's width alone, zooming does not, unless it is kept.
+    assert warped["rotated"]["iou"] > warped["zoomed"]["iou"] > 0.3
+    assert kept["zoomed"]["iou"] > warped["zoomed"]["iou"] + 0.1
+    assert warped["rotated"]["cells"] < 0.3
+    assert warped["all"]["share"] == pytest.approx(1, abs=0.1)
+    assert "canonical, width kept - live" in capsys.readouterr().out
 
 
 def test_half_of_the_files_is_refused(study, tmp_path, capsys):

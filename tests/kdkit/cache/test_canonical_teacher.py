@@ -33,6 +33,7 @@ from kdkit.cache import (
     TopK,
     Window,
     cache_fingerprint,
+    keep_width,
     warp_maps,
 )
 from kdkit.sampling import ViewSampler
@@ -83,7 +84,9 @@ def test_it_is_a_teacher(canonical):
     assert CanonicalTeacher("large", canonical, swapped={}).reads == ("id", "warp")
     assert CanonicalTeacher("large", canonical, swapped={}, records="stored").reads == ("stored", "warp")
     assert list(found.parameters()) == []
-    assert repr(found) == f"CanonicalTeacher('large', {canonical!r}, swapped={{'heatmap': (0, 2, 1, 4, 3)}})"
+    assert repr(found) == (
+        f"CanonicalTeacher('large', {canonical!r}, swapped={{'heatmap': (0, 2, 1, 4, 3)}}, width='warped')"
+    )
 
 
 def test_one_record_serves_every_view(canonical):
@@ -99,6 +102,18 @@ def test_one_record_serves_every_view(canonical):
         torch.testing.assert_close(given, warp_maps(maps, batch["warp"]), rtol=0, atol=1e-6)
         assert not given.requires_grad
     assert 0 < mirrored < 3 * SAMPLES
+
+
+def test_the_width_of_peaks_is_kept_on_request(canonical):
+    warped, kept = (CanonicalTeacher("large", canonical, swapped={}, width=width) for width in ("warped", "kept"))
+    batch = batches()[0]
+    maps = canonical.read(batch["id"], batch["view"])["heatmap"]
+    expected = warp_maps(maps, keep_width(maps, batch["warp"]))
+    assert torch.equal(kept.targets(batch)["heatmap"], expected)
+    assert not torch.allclose(warped.targets(batch)["heatmap"], expected, atol=1e-2)
+    assert warped.fingerprint() != kept.fingerprint()
+    with pytest.raises(ConfigurationError, match=r"width is 'narrow', it must be one of \('warped', 'kept'\)"):
+        CanonicalTeacher("large", canonical, swapped={}, width="narrow")
 
 
 def test_without_augmentation_it_is_the_cached_teacher(canonical, tmp_path):
