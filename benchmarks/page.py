@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
 from benchmarks.measuring import Record, Results  # noqa: E402
 from benchmarks.measuring.table import VERDICTS, claim, measured, numbers, target  # noqa: E402
+from benchmarks.profiling.records import PREFIX  # noqa: E402
 
 BENCHMARKS = ROOT / "benchmarks"
 PAGE = ROOT / "docs" / "performance" / "benchmarks.md"
@@ -63,8 +64,9 @@ def make_page(results: Iterable[Results], notes: Mapping[str, str]) -> str:
 
 
 def read_results(folder: Path) -> list[Results]:
-    """Return all results in a folder, by the files' names."""
-    return [Results.read(path) for path in sorted(folder.glob("*.json"))]
+    """Return all results in a folder, by the files' names; the profiles beside them have a page of their own."""
+    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith(PREFIX))
+    return [Results.read(path) for path in paths]
 
 
 def read_notes(path: Path) -> dict[str, str]:
