@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs bench bench-gpu build clean
+.PHONY: help setup demo test lint format types unit docs bench bench-gpu profile build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ bench: $(stamp) ## Measure on the CPU; a table, benchmarks/results/ and docs/per
 bench-gpu: $(stamp) ## The same on a CUDA device.
 	$(suites) -m gpu
 	$(bin)/python benchmarks/page.py
+
+profile: $(stamp) ## Where a step's time goes, here; benchmarks/results/ and docs/performance/profile.md.
+	$(bin)/python benchmarks/profile_step.py
+	$(bin)/python benchmarks/profile_page.py
 
 build: $(stamp) ## Build wheel and sdist into dist/.
 	$(bin)/python -m build

@@ -64,8 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine = Machine.here(given.machine)
     folder = given.results or (None if given.toy else RESULTS)
     for setting in settings(given):
-        sizes = {"rounds": 1, "steps": 1, "toy": True} if given.toy else {"rounds": given.rounds}
-        profile = record_profile(setting, **sizes)
+        profile = record_profile(setting, rounds=given.rounds, toy=given.toy)
         for variant in profile.variants:
             print(f"{variant.name}: {variant.seconds * 1e3:.1f} ms a step")
         if folder is not None:

@@ -96,7 +96,9 @@ def convolution(operator: Operator) -> Convolution | None:
     places = image if transposed else output
     macs = places[0] * prod(places[2:]) * prod(weight)
     name = "x".join(map(str, weight[2:])) + (f", stride {stride[0]}" if stride[0] > 1 else "")
-    name += ", transposed" if transposed else ", depthwise" if groups > 1 and weight[1] == 1 else ""
+    name += ", transposed" if transposed else ""
+    if groups > 1:
+        name += ", depthwise" if weight[1] == 1 else ", grouped"
     return Convolution(name, operator.name == BACKWARD, 2 * times * macs, size * moved)
 
 
