@@ -36,7 +36,7 @@ def draw(profile: Profile, path: Path) -> None:
     axes.set_yticks(range(len(profile.variants)), [one.name for one in profile.variants], color=INK)
     axes.invert_yaxis()
     axes.set_xlim(0, longest * scale * 1.12)
-    axes.set_xlabel(f"{unit} a step", fontsize=9, color=INK)
+    axes.set_xlabel(f"{'seconds' if unit == 's' else 'milliseconds'} a step", fontsize=9, color=INK)
     axes.tick_params(labelsize=9, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", color=GRID, linewidth=0.7)

@@ -85,10 +85,10 @@ def giga(value: float) -> str:
 def percent(share: float) -> str:
     """Return a share in words.
 
-    >>> percent(0.123), percent(0.004), percent(0)
-    ('12%', '0.4%', '0%')
+    >>> percent(0.123), percent(0.0099), percent(0.004), percent(0)
+    ('12%', '1%', '0.4%', '0%')
     """
-    return f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}"
+    return f"{share:.1%}" if 0 < share < 0.0095 else f"{share:.0%}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

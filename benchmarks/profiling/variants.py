@@ -120,10 +120,10 @@ def _cached(setting: Setting, batches: list[Batch], folder: Path) -> Teacher:
 VARIANTS = (
     Variant(
         "eager loop",
-        "as older pose repositories write it: benchmarks/reference/eager_loop.py",
+        "as older pose repositories write it: `benchmarks/reference/eager_loop.py`",
         _by_hand(eager_step),
     ),
-    Variant("by hand", "the least code: benchmarks/reference/minimal_loop.py", _by_hand(minimal_step)),
+    Variant("by hand", "the least code: `benchmarks/reference/minimal_loop.py`", _by_hand(minimal_step)),
     Variant("kdkit", "distiller and trainer as they are by default", _by_kdkit(_plain, best=False)),
     Variant("kdkit, max", '`performance="max"` and `fast_teacher`', _by_kdkit(_fast, best=True)),
     Variant(
