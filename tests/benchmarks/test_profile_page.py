@@ -162,9 +162,9 @@ def test_options_make_settings():
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    """Profile two of the variants at toy size, as the script does; return the folder of the file."""
+    """Profile one of the variants at toy size, as the script does; return the folder of the file."""
     folder = tmp_path_factory.mktemp("results")
-    chosen = [one for one in VARIANTS if one.name in ("eager loop", "kdkit, max")]
+    chosen = [one for one in VARIANTS if one.name == "kdkit"]
     with patch.object(profile_step, "record_profile", partial(record_profile, variants=chosen)):
         profile_step.main(["--toy", "--device", "cpu", "--results", str(folder), "--machine", "A toy"])
     return folder
@@ -174,29 +174,25 @@ def test_a_toy_profile_holds_what_it_should(toy):
     (profiles,) = read_profiles(toy)
     (profile,) = profiles.profiles
     assert profiles.machine.name == "A toy"
-    eager, best = profile.variants
-    for one in profile.variants:
-        parts = one.breakdown.parts
-        assert min(parts["student forward"], parts["backward"], parts["optimizer"]) > 0
-        assert sum(parts.values()) == pytest.approx(one.breakdown.seconds)
-        # But for the picture's gradient, which the first convolution leaves out, all is counted alike.
-        counted = sum(kind.flops for kind in one.convolutions)
-        assert 0.95 * one.flops < counted < one.flops
-        assert one.memory.peak >= one.memory.at_backward > 0
-        assert one.memory.optimizer == pytest.approx(2 * one.memory.gradients, rel=0.01)
-        assert parts["teacher"] > 0 < one.memory.teacher
-    assert eager.breakdown.calls > best.breakdown.calls
+    (one,) = profile.variants
+    assert all(seconds > 0 for seconds in one.breakdown.parts.values())
+    assert sum(one.breakdown.parts.values()) == pytest.approx(one.breakdown.seconds)
+    # But for the picture's gradient, which the first convolution leaves out, all is counted alike.
+    assert 0.95 * one.flops < sum(kind.flops for kind in one.convolutions) < one.flops
+    assert one.memory.peak >= one.memory.at_backward > 0
+    assert one.memory.optimizer == pytest.approx(2 * one.memory.gradients, rel=0.01)
+    assert one.memory.teacher == pytest.approx(one.memory.student, rel=0.05)
     assert "### hrnet_w8_small + mask to hrnet_w8_small, 64x64, batch 2" in profile_page.make_page([profiles])
 
 
-@pytest.mark.parametrize("variant", [one for one in VARIANTS if not one.taught], ids=lambda one: one.name)
-def test_a_step_without_the_teachers_network_runs(variant, tmp_path):
+@pytest.mark.parametrize("variant", [one for one in VARIANTS if one.name != "kdkit"], ids=lambda one: one.name)
+def test_a_variants_step_learns(variant, tmp_path):
     setting = Setting.default("cpu").toy()
     batches = setting.batches(1)
     running = variant.make(setting, batches, tmp_path)
     before = [value.clone() for value in running.student.parameters()]
     running.step(batches[0])
-    changed = [not torch.equal(*pair) for pair in zip(before, running.student.parameters(), strict=True)]
-    assert any(changed)
-    assert running.weights == ()
+    pairs = zip(before, running.student.parameters(), strict=True)
+    assert not all(torch.equal(old, new) for old, new in pairs)
+    assert bool(running.weights) == variant.taught
     assert running.optimizer.state
