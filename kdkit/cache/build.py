@@ -15,7 +15,7 @@ from kdkit.cache.fingerprint import Prepare, cache_fingerprint, require_same
 from kdkit.cache.header import Header, StoredOutput, header_path, ids_path, read_header
 from kdkit.cache.publish import claim, publish
 from kdkit.cache.records import Counts, Integers
-from kdkit.cache.shard_builder import Progress, ShardBuilder
+from kdkit.cache.shard_builder import Observe, Progress, ShardBuilder
 from kdkit.cache.target_cache import read_ids
 from kdkit.cache.target_source import TargetSource
 from kdkit.errors import CacheError, ConfigurationError
@@ -65,6 +65,8 @@ def build_cache(
     device: torch.device | str | None = None,
     shard_records: int | None = None,
     progress: Progress | None = None,
+    observe: Observe | None = None,
+    recorded: Mapping[str, str] | None = None,
 ) -> BuildReport:
     """Make a cache of a teacher's targets, or what is missing of it.
 
@@ -90,6 +92,9 @@ def build_cache(
         device: where the teacher runs; by default it stays where it is.
         shard_records: records of a shard; by default at least 1,024, and as many as make 128 shards.
         progress: called with the records done and all records of the part, after every batch.
+        observe: called with the targets of each batch that is made, by output, transformed, on their device.
+        recorded: what else the cache's header is to say, such as where the teacher is from; nothing is compared
+            with it.
 
     Raises:
         CacheError: if the folder holds another cache or other files, a target is not finite, or it cannot be
@@ -113,14 +118,18 @@ def build_cache(
             teacher, dataset, transforms=transforms, prepare=prepare, fingerprint=fingerprint
         ),
         convention=dict(teacher.convention),
-        recorded={"torch": torch.__version__},
+        recorded={"torch": torch.__version__, **(recorded or {})},
     )
     if is_canonical(header):
         require_canonical(header)
         source.require_same_views()
     header = _open_folder(folder, header, np.sort(order))
     builder = ShardBuilder(
-        folder, header, source, order, batch_size=batch_size, workers=workers, progress=progress
+        *(folder, header, source, order),
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
+        observe=observe,
     )
     shards = range(part[0], header.shards, part[1])
     builder.run(shards)

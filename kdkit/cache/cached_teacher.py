@@ -38,7 +38,7 @@ class CachedTeacher(Teacher):
                 f"teacher '{name}': the cache '{cache.path}' is canonical, one map a sample without augmentation: "
                 f"use CanonicalTeacher, which warps it to each view"
             )
-        self.name, self.cache = name, cache
+        self.name, self.cache, self.records = name, cache, records
         self.reads, self.outputs = self._lookup.reads, cache.outputs
 
     @property

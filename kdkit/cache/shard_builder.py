@@ -13,8 +13,10 @@ from kdkit.cache.header import Header, shard_path
 from kdkit.cache.publish import claim, publish, remove_leftovers
 from kdkit.cache.records import Counts, Integers, add_counts, checksums, no_counts, pack_counts
 from kdkit.cache.target_source import TargetSource, check_keys, check_target
+from kdkit.sample_batch import collate
 
 Progress = Callable[[int, int], object]
+Observe = Callable[[Mapping[str, Tensor]], object]
 
 
 class ShardBuilder:
@@ -28,6 +30,7 @@ class ShardBuilder:
         batch_size: samples read at once.
         workers: processes that read them.
         progress: called with the records done and all of them.
+        observe: called with each batch's targets as they are stored, by output.
 
     Attributes:
         built: the records it made.
@@ -44,15 +47,18 @@ class ShardBuilder:
         batch_size: int,
         workers: int,
         progress: Progress | None,
+        observe: Observe | None = None,
     ) -> None:
         self.folder, self.header, self.source = folder, header, source
         self._indices, self._ids = np.argsort(order), np.sort(order)
         self._batch_size, self._pairs, self._progress = batch_size, _Pairs(), progress
+        self._observe = observe
         self._loader = DataLoader(
             source.dataset,
             batch_size=batch_size,
             sampler=self._pairs,
             num_workers=workers,
+            collate_fn=collate,
             persistent_workers=workers > 0,
             pin_memory=source.device is not None and source.device.type == "cuda",
             # Without one of its own, a loader draws from the global generator.
@@ -92,6 +98,8 @@ class ShardBuilder:
             targets = self.source.targets(batch)
             file.write(self._encode(targets, ids, of_view).tobytes())
             counts = add_counts(counts, self._count(targets))
+            if self._observe is not None:
+                self._observe(targets)
             self._advance(len(ids))
         file.write(pack_counts(self.header, counts))
         self.inexact = add_counts(self.inexact, counts)

@@ -2,7 +2,7 @@
 
 import random
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
 
@@ -18,6 +18,7 @@ from kdkit.cache.records import Bytes, Counts, Integers, add_counts, are_whole, 
 from kdkit.errors import CacheError, ConfigurationError
 
 Verify = Literal["sample", "all", "none"]
+Progress = Callable[[int, int], object]
 
 _SAMPLE = 64  # records looked at when a cache is opened
 _CHUNK = 4096  # records looked at together
@@ -148,8 +149,12 @@ class TargetCache:
             start = end
         return targets
 
-    def verify(self, which: Verify = "all") -> None:
+    def verify(self, which: Verify = "all", *, progress: Progress | None = None) -> None:
         """Look at the checksums of records: of ``all``, or of a ``sample`` of 64, always the same.
+
+        Args:
+            which: of which.
+            progress: called with the records done and all that are looked at.
 
         Raises:
             CacheError: naming shard, id and view of the first record that is damaged.
@@ -158,7 +163,13 @@ class TargetCache:
         rows: Sequence[int] = range(records)
         if which == "sample" and records > _SAMPLE:
             rows = sorted(random.Random(0).sample(rows, _SAMPLE))
-        damaged = [row for part in _chunks(rows) for row in self._damaged(np.array(part))]
+        damaged: list[int] = []
+        done = 0
+        for part in _chunks(rows):
+            damaged += self._damaged(np.array(part))
+            done += len(part)
+            if progress is not None:
+                progress(done, len(rows))
         if damaged:
             self._refuse(damaged[0], len(damaged), len(rows))
 

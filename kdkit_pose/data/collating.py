@@ -1,42 +1,15 @@
-"""Samples that were read as one batch, and batches of any samples."""
+"""Room for samples that are read as one batch."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, overload
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate, get_worker_info
+from torch.utils.data import get_worker_info
 
+from kdkit.sample_batch import SampleBatch, collate
 
-class SampleBatch(Sequence[dict[str, Tensor]]):
-    """Samples as views of one batch, so that collating them again costs nothing.
-
-    Args:
-        fields: Tensors [B, ...], by name.
-
-    >>> import torch
-    >>> samples = SampleBatch({"id": torch.tensor([7, 8])})
-    >>> samples[1]
-    {'id': tensor(8)}
-    >>> collate(samples)
-    {'id': tensor([7, 8])}
-    """
-
-    def __init__(self, fields: dict[str, Tensor]) -> None:
-        self.fields = fields
-
-    @overload
-    def __getitem__(self, place: int) -> dict[str, Tensor]: ...
-    @overload
-    def __getitem__(self, place: slice) -> "SampleBatch": ...
-    def __getitem__(self, place: int | slice) -> "dict[str, Tensor] | SampleBatch":
-        if isinstance(place, slice):
-            return SampleBatch({name: values[place] for name, values in self.fields.items()})
-        return {name: values[place] for name, values in self.fields.items()}
-
-    def __len__(self) -> int:
-        return len(next(iter(self.fields.values())))
+__all__ = ["SampleBatch", "collate", "empty_batch"]
 
 
 def empty_batch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -47,8 +20,3 @@ def empty_batch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     size = math.prod(shape) * dtype.itemsize
     storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call]
     return torch.empty(0, dtype=dtype).set_(storage).view(tuple(shape))
-
-
-def collate(samples: Any) -> Any:
-    """A batch of samples: as torch's own, but for those that were read as one."""
-    return samples.fields if isinstance(samples, SampleBatch) else default_collate(samples)

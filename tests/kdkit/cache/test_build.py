@@ -128,6 +128,20 @@ def test_a_claim_is_of_the_lock_file_that_there_is(tmp_path, monkeypatch):
     assert not lock.exists()
 
 
+def test_what_is_made_can_be_watched_and_more_is_recorded(tmp_path):
+    seen = []
+    watch = {"observe": lambda targets: seen.append(targets["heatmap"]), "recorded": {"teacher_file": "large.pt"}}
+    make(tmp_path, **bits(), **watch)
+    assert sum(len(one) for one in seen) == 36
+    assert set(torch.cat(seen).unique().tolist()) == {0.0, 1.0}  # as they are stored
+    assert TargetCache.open(tmp_path).header.recorded["teacher_file"] == "large.pt"
+    # Nothing is compared with it.
+    batches = len(seen)
+    assert make(tmp_path, **bits(), **watch, batch_size=5).found == 36
+    assert make(tmp_path, **bits()).found == 36
+    assert len(seen) == batches
+
+
 def test_parts_make_the_whole(tmp_path):
     make(tmp_path / "alone")
     reports = [make(tmp_path / "parts", part=(part, 3)) for part in (2, 0, 1)]

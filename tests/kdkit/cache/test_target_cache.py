@@ -8,11 +8,12 @@ import threading
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from kdkit import CacheError, ConfigurationError, TargetCache
 from kdkit.cache import BitWindow, CachedDataset, Dense, cache_fingerprint
 from kdkit.cache.header import read_header, shard_path
+from kdkit.sample_batch import SampleBatch, collate
 
 from .builds import SAMPLES, SHAPE, SHARD, VIEWS, Views, bits, build, teacher
 
@@ -128,6 +129,36 @@ def test_threads_read_it(cache):
     assert all(torch.equal(records, expected) for records in found)
 
 
+class Whole(Views):
+    """Reads a batch at once."""
+
+    def __init__(self, as_one: bool) -> None:
+        super().__init__()
+        self.as_one = as_one
+
+    def __getitems__(self, keys):
+        samples = [super(Whole, self).__getitem__(key) for key in keys]
+        return SampleBatch(default_collate(samples)) if self.as_one else samples
+
+
+@pytest.mark.parametrize("data", [Views(), Whole(as_one=False), Whole(as_one=True)], ids=["one", "list", "batch"])
+def test_records_come_batch_by_batch_as_sample_by_sample(cache, data, monkeypatch):
+    keys, both = [(3, 1), (0, 2), (3, 0)], CachedDataset(CachedDataset(data, cache, "a"), cache, "b")
+    expected = default_collate([both[key] for key in keys])
+    reads, read_records = [], TargetCache.read_records
+    monkeypatch.setattr(
+        TargetCache, "read_records", lambda *given: reads.append(len(given[1])) or read_records(*given)
+    )
+    samples = both.__getitems__(keys)
+    assert reads == [3, 3]
+    assert isinstance(samples, SampleBatch) == getattr(data, "as_one", False)
+    found = collate(samples)
+    assert found.keys() == expected.keys() == {"image", "heatmap", "id", "view", "a", "b"}
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    with pytest.raises(ConfigurationError, match="without 'a'"):
+        CachedDataset(both, cache, "a").__getitems__(keys)
+
+
 def test_samples_without_keys_or_with_the_field_are_refused(cache):
     for sample in ({"id": torch.tensor(1)}, {"id": 1, "view": 0, "records": 2}):
         with pytest.raises(ConfigurationError, match="needs samples with 'id' and 'view' and without 'records'"):
@@ -172,6 +203,13 @@ def flip(path, byte: int, bit: int = 0) -> None:
     content = bytearray(path.read_bytes())
     content[byte] ^= 1 << bit
     path.write_bytes(content)
+
+
+def test_verifying_says_how_far_it_is(cache, monkeypatch):
+    monkeypatch.setattr("kdkit.cache.target_cache._CHUNK", 10)
+    seen = []
+    cache.verify("all", progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(10, 36), (20, 36), (30, 36), (36, 36)]
 
 
 def test_every_flipped_bit_of_a_shard_is_found_and_named(folder):
