@@ -25,6 +25,7 @@ from kdkit import (
 )
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models
+from kdkit_pose.cached_samples import cached_teachers, common_views, with_records
 from kdkit_pose.codecs import Codec
 from kdkit_pose.convention import require_convention
 from kdkit_pose.data import PoseDataset, loader
@@ -34,6 +35,7 @@ from kdkit_pose.pose_student import pose_student
 from kdkit_pose.skeleton import Skeleton
 
 RateName = Literal["step", "cosine", "constant"]
+Prepare = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 # On what is learned; a run may be gone on with under others.
@@ -136,6 +138,10 @@ def fit(
 ) -> TrainingResult:
     """Take a network through a curriculum on a data set, or go on where the folder's run was left.
 
+    Where a teacher is a :class:`kdkit.CachedTeacher`, also within another, the views of the persons repeat, as
+    many as all caches have. Its records are read by the loader's workers if it is told a field for them
+    (``records=``).
+
     Args:
         network: the student; one that reads ``mask`` too is trained with it. It may start from weights of another
             codec, and learns the data set's, which it then knows as its own.
@@ -166,9 +172,16 @@ def fit(
         )
     distiller = Distiller(pose_student(network), _with_rate(curriculum, settings))
     # What does not fit is noticed before the folder is made.
-    distiller.check(_first(train))
+    cached = cached_teachers(distiller.teachers)
+    samples = with_records(train, cached)
+    distiller.check(_first(samples, train.prepare))
     batches = loader(
-        train, settings.batch_size, seed=settings.seed, shuffle=True, workers=settings.workers, drop_last=True
+        *(samples, settings.batch_size),
+        seed=settings.seed,
+        shuffle=True,
+        workers=settings.workers,
+        drop_last=True,
+        views=common_views(cached),
     )
     predicted = train.masks_predicted
     described = {
@@ -213,10 +226,10 @@ def fit(
     return trainer.fit()
 
 
-def _first(train: PoseDataset) -> dict[str, Tensor]:
+def _first(samples: Any, prepare: Prepare | None) -> dict[str, Tensor]:
     """The first training person as a batch of one, as it is learned from."""
-    batch: dict[str, Tensor] = default_collate([train[0]])
-    return batch if train.prepare is None else train.prepare(batch)
+    batch: dict[str, Tensor] = default_collate([samples[0]])
+    return batch if prepare is None else prepare(batch)
 
 
 @contextmanager
