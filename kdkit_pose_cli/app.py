@@ -9,7 +9,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 from typer.main import get_command
 
-# By a command's name the module with the function of that name, and the first line of the function's docstring.
+# By a command's name, behind its group's where it is in one, the module with the function of that name, and the
+# first line of the function's docstring.
 COMMANDS = {
     "demo": (
         "kdkit_pose.cli.demo",
@@ -20,6 +21,15 @@ COMMANDS = {
         "kdkit_pose.cli.pack",
         "Cut a data set's persons out once, for training that decodes no pictures.",
     ),
+    "cache build": (
+        "kdkit_pose.cli.cache_build",
+        "Run a teacher once for all, and keep its heatmaps.",
+    ),
+    "cache verify": (
+        "kdkit_pose.cli.cache_contents",
+        "Look at every record, and name a damaged shard.",
+    ),
+    "cache info": ("kdkit_pose.cli.cache_contents", "Say what a cache holds and what it was made of."),
     "train": ("kdkit_pose.cli.train", "Train a teacher, or a plain student, on ground truth."),
     "distill": ("kdkit_pose.cli.distill", "Distil a student from its teachers by a recipe."),
     "evaluate": ("kdkit_pose.cli.evaluate", "Evaluate a network as COCO does, or two and their difference."),
@@ -46,6 +56,9 @@ COMMANDS = {
     ),
 }
 
+GROUPS = {"cache": "Keep teachers' heatmaps on disk, and look after them."}
+"""Commands that others are under, and what these do."""
+
 # Typer brings its own click or uses an installed one, depending on its version: this is the base of its errors.
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -54,7 +67,8 @@ def load_command(name: str) -> Any:
     """Import a command's module, and return the command as click's object."""
     module, _ = COMMANDS[name]
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(getattr(import_module(module), name.replace("-", "_")))
+    function = name.replace("-", "_").replace(" ", "_")
+    single.command(name.split()[-1])(getattr(import_module(module), function))
     return get_command(single)
 
 
@@ -64,8 +78,15 @@ class Commands(TyperGroup):
     # Of typer's own click or an installed one: hence no types.
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and the arguments left, or raise click's error for an unknown name."""
-        name, _, rest = super().resolve_command(ctx, args)
-        return name, None if name is None else load_command(name), rest
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is None or isinstance(command, Commands):
+            return name, command, rest
+        return name, load_command(f"{self.name} {name}" if self.name in GROUPS else name), rest
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the list above, groups among the others."""
+        order = list(dict.fromkeys(name.split()[0] for name in COMMANDS))
+        return sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else 0)
 
 
 app = typer.Typer(
@@ -84,8 +105,15 @@ def _listed() -> None:
     """Stand for a command in the list."""
 
 
+groups = {
+    group: typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    for group in GROUPS
+}
+for group, summary in GROUPS.items():
+    app.add_typer(groups[group], name=group, help=summary)
 for command, (_, summary) in COMMANDS.items():
-    app.command(command, help=summary)(_listed)
+    *above, own = command.split()
+    (groups[above[0]] if above else app).command(own, help=summary)(_listed)
 
 
 def main() -> None:
@@ -93,8 +121,10 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
+        if not arguments or (len(arguments) == 1 and arguments[0] in GROUPS):
+            arguments.append("--help")
         # Commands return None; help and an interruption give an exit code.
-        sys.exit(app(arguments or ["--help"], standalone_mode=False))
+        sys.exit(app(arguments, standalone_mode=False))
     except Exception as error:
         if debug or not _can_be_mended(error):
             raise

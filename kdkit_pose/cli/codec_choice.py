@@ -29,6 +29,7 @@ def choose_codec(
     input_size: str | None,
     sigma: float | None,
     decoder: Decoder | None = None,
+    option: str = "--codec",
 ) -> ChosenCodec:
     """Return how a network's heatmaps are read: as the options say, then as its file says, then by a guess.
 
@@ -42,6 +43,7 @@ def choose_codec(
         input_size: as asked for, height x width.
         sigma: as asked for.
         decoder: as asked for.
+        option: what the command calls the codec.
 
     Raises:
         ConfigurationError: if a value cannot be used.
@@ -54,7 +56,7 @@ def choose_codec(
     width, height = codec.input_size
     of_layout = "the official HRNet and SimpleBaseline files'" if official else "the default"
     guesses = (
-        (name, f"--codec {codec.name} ({of_layout})"),
+        (name, f"{option} {codec.name} ({of_layout})"),
         (input_size, f"--input-size {height}x{width} ({'from its name' if named_size else 'the default'})"),
         (sigma, f"--sigma {codec.sigma:g} (usual at this size)"),
     )

@@ -99,7 +99,7 @@ def check_skeleton(loaded: LoadedNetwork, skeleton: Skeleton, data: str = "the d
     check_keypoints(path, loaded.skeleton, loaded.keypoints, skeleton, data)
 
 
-def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "") -> None:
+def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "", option: str = "--codec") -> None:
     """Require that heatmaps are read as they were learnt; only the decoder is free.
 
     Args:
@@ -107,6 +107,7 @@ def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "")
         known: what the checkpoint says; None if nothing, which contradicts nothing.
         path: the checkpoint, named in the error.
         remedy: a further way out, such as an option that insists, to end the error with.
+        option: what the command calls the codec.
 
     Raises:
         ConfigurationError: another convention, input size or sigma.
@@ -114,17 +115,17 @@ def check_codec(asked: Codec, known: Codec | None, path: Path, remedy: str = "")
     if known is None:
         return
     differences = [
-        (option, learnt, wanted)
-        for option, learnt, wanted in (
-            ("--codec", known.name, asked.name),
+        (name, learnt, wanted)
+        for name, learnt, wanted in (
+            (option, known.name, asked.name),
             ("--input-size", _size(known), _size(asked)),
             ("--sigma", f"{known.sigma:g}", f"{asked.sigma:g}"),
         )
         if learnt != wanted
     ]
     if differences:
-        told = ", ".join(f"{option} {learnt}, not {wanted}" for option, learnt, wanted in differences)
-        options = ", ".join(option for option, _, _ in differences)
+        told = ", ".join(f"{name} {learnt}, not {wanted}" for name, learnt, wanted in differences)
+        options = ", ".join(name for name, _, _ in differences)
         raise ConfigurationError(
             f"'{path}' says that it was trained for {told}: its heatmaps would be misread; leave {options} out"
             + (f", or {remedy}" if remedy else "")

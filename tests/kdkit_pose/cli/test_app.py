@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from kdkit import ConfigurationError
 from kdkit_pose.cli import main
-from kdkit_pose_cli.app import COMMANDS, app, load_command
+from kdkit_pose_cli.app import COMMANDS, GROUPS, app, load_command
 
 
 @pytest.fixture
@@ -34,21 +34,38 @@ def run_python(*arguments):
 
 def test_help_names_every_command_in_order(help_of):
     text = help_of()
-    listed = re.findall(r"^  ([a-z-]+)  +(\w+)", text.partition("Commands:")[2], re.MULTILINE)
-    assert listed == [(command, summary.split()[0]) for command, (_, summary) in COMMANDS.items()]
+    # A group stands where its commands do.
+    known = {command.split()[0]: summary for command, (_, summary) in COMMANDS.items()} | GROUPS
+    assert _listed(text) == [(command, summary.split()[0]) for command, summary in known.items()]
     assert "--debug" in text
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_of_a_group_names_its_commands_in_a_line_each(help_of, group):
+    text = help_of(group)
+    under = {name.split()[1]: summary for name, (_, summary) in COMMANDS.items() if name.startswith(f"{group} ")}
+    assert _listed(text) == [(command, summary.split()[0]) for command, summary in under.items()]
+    assert all(summary in text for summary in (*under.values(), GROUPS[group]))
+
+
+def _listed(text):
+    return re.findall(r"^  ([a-z-]+)  +(\w+)", text.partition("Commands:")[2], re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_listed_with_the_first_line_of_its_docstring(command):
     _, summary = COMMANDS[command]
     loaded = load_command(command)
-    assert loaded.name == command
+    assert loaded.name == command.split()[-1]
     assert inspect.getdoc(loaded.callback).splitlines()[0] == summary
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [([], 0), (["--help"], 0), (["--debug"], 0), (["nonsense"], 2), (["--wings"], 2)]
+    ("arguments", "code"),
+    [
+        *(([], 0), (["--help"], 0), (["--debug"], 0), (["nonsense"], 2), (["--wings"], 2)),
+        *((["cache"], 0), (["cache", "--help"], 0), (["cache", "nonsense"], 2)),
+    ],
 )
 def test_the_program_helps_without_importing_what_commands_need(arguments, code):
     program = """
@@ -66,7 +83,7 @@ except SystemExit as ended:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command_explains_and_shows_an_example_that_names_real_options(help_of, command):
-    text = help_of(command)
+    text = help_of(*command.split())
     assert f"kdkit-pose {command}" in text.partition("Example:")[2]
     options = text.partition("Options:")[2]
     # No name is cut short at 80 columns, and no option is without an explanation.

@@ -1,0 +1,77 @@
+"""``kdkit-pose cache verify`` and ``kdkit-pose cache info``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kdkit import CacheError, TargetCache
+from kdkit_pose.cli import options
+from kdkit_pose.cli.outputs import check_outputs
+from kdkit_pose.cli.show import progress_bar, write_json
+
+Folder = Annotated[Path, typer.Argument(help="The cache's folder.")]
+
+
+def cache_verify(folder: Folder, json_file: options.Json = None) -> None:
+    """Look at every record, and name a damaged shard.
+
+    \b
+    Example:
+      kdkit-pose cache verify caches/senior
+    """
+    check_outputs({"--json": json_file}, {})
+    records, damage = 0, None
+    try:
+        cache = TargetCache.open(folder, verify="none")
+        records = cache.header.records
+        with progress_bar("verifying") as progress:
+            cache.verify("all", progress=progress)
+    except CacheError as error:
+        damage = str(error)
+        raise
+    finally:
+        write_json({"whole": damage is None, "records": records, "error": damage}, json_file)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{folder}: all {records:,} records are whole", markup=False)
+
+
+def cache_info(folder: Folder, json_file: options.Json = None) -> None:
+    """Say what a cache holds and what it was made of.
+
+    \b
+    Example:
+      kdkit-pose cache info caches/senior
+    """
+    check_outputs({"--json": json_file}, {})
+    cache = TargetCache.open(folder, verify="none")
+    console = Console(highlight=False, soft_wrap=True)
+    for line in cache.info().splitlines():
+        console.print(line if len(line) <= _LINE else f"{line[:_LINE]}...", markup=False)
+    header = cache.header
+    outputs = {
+        name: {
+            "shape": list(output.shape),
+            "codec": output.codec.describe(),
+            "inexact": cache.inexact[name][0],
+            "maps": cache.inexact[name][1],
+        }
+        for name, output in header.outputs.items()
+    }
+    content = {
+        "samples": header.samples,
+        "views": header.views,
+        "records": header.records,
+        "record_bytes": header.record_bytes,
+        "shards": header.shards,
+        "bytes": sum(header.shard_bytes(shard) for shard in range(header.shards)),
+        "outputs": outputs,
+        "fingerprint": dict(header.fingerprint),
+        "convention": dict(header.convention),
+        "recorded": dict(header.recorded),
+    }
+    write_json(content, json_file)
+
+
+_LINE = 150  # a skeleton has some thousand characters
