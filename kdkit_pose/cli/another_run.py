@@ -8,6 +8,7 @@ from pathlib import Path
 from kdkit import RunFolderError
 
 _TEACHER = r"(?:config\.teachers|teacher_weights)\.(\w+)[.\[].*"
+_CACHE = r"config\.caches\.(\w+)\..*"
 _OPTIONS = {
     r"config\.codec\.codec": "--codec",
     r"config\.codec\.codec_input_size": "--input-size",
@@ -54,6 +55,8 @@ def _told(differences: Mapping[str, tuple[str, str]], network: str) -> list[str]
             told.setdefault(key, f"the {_DATA[key]} data")
         elif teacher := re.fullmatch(_TEACHER, key):
             told.setdefault(f"--{teacher[1]}", f"--{teacher[1]} (another file)")
+        elif cache := re.fullmatch(_CACHE, key):
+            told.setdefault(f"--{cache[1]}-cache", f"--{cache[1]}-cache (another cache, or none)")
         elif option := _option(key, network):
             there, now = (_as_given(option, value) for value in values)
             told.setdefault(option, f"{option} (there {there}, now {now})")

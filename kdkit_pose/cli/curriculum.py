@@ -1,16 +1,15 @@
 """Recipes' curricula from options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from kdkit import Condition, ConfigurationError, Curriculum, Epochs, Plateau, Schedule
+from kdkit import Condition, ConfigurationError, Curriculum, Epochs, Plateau, Schedule, Teacher
 from kdkit_pose import recipes
 from kdkit_pose.cli import options
-from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
 
 ROLES = {
     "odkd": ("primary", "senior"),
@@ -81,7 +80,7 @@ class Course:
 
 def build_curriculum(
     recipe: str,
-    teachers: dict[str, MaskAwareTeacher],
+    teachers: Mapping[str, Teacher],
     course: Course,
     *,
     learning_rate: Schedule,

@@ -1,20 +1,22 @@
 """``kdkit-pose distill``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
-from kdkit import ConfigurationError
+from kdkit import ConfigurationError, Curriculum, Teacher
 from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.curriculum import ROLES, Course, build_curriculum
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.fast import FastTeachers, make_fast
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import describe_file, skeleton_in
@@ -30,9 +32,12 @@ from kdkit_pose.cli.option_groups import (
 )
 from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import show_result
-from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers
+from kdkit_pose.cli.teacher_caches import RoleCache, TeacherCaches, describe_views
+from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers, open_caches
 from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data
 from kdkit_pose.codecs import Codec
+from kdkit_pose.data import PoseDataset
+from kdkit_pose.data.maskless import without_masks
 from kdkit_pose.fit import check_run_folder, fit
 from kdkit_pose.skeleton import Skeleton
 from kdkit_pose.teacher_check import check_teachers
@@ -60,12 +65,14 @@ def distill(
     student: Annotated[str, typer.Option(help=f"The student: {', '.join(models.names())}.")],
     recipe: Annotated[Recipe, typer.Option(help="The curriculum.")] = DEFAULT_RECIPE,
     teacher_files: TeacherFiles,
+    cache_folders: TeacherCaches,
     files: DataFiles,
     out: options.Out,
     unlabelled: UnlabelledPersons,
     floor: TeacherFloor,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for the student to start from.")] = None,
     pretrained: options.Pretrained = None,
+    fast_teachers: FastTeachers = False,
     choice: CodecChoice,
     course: Course,
     fitting: Fitting,
@@ -83,21 +90,31 @@ def distill(
     console = Console(highlight=False, soft_wrap=True)
     _require_sense(context, recipe.value, course, floor, files, unlabelled)
     settings = fitting.settings
-    known = skeleton_in(teacher_files.primary, teacher_files.senior)
-    body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=known)
-    teachers = _teachers(recipe.value, teacher_files, body, f"'{files.train_annotations}'", console)
+    caches = open_caches(recipe.value, cache_folders.by_role)
+    body = _skeleton(files, teacher_files, caches)
+    teachers = _teachers(recipe.value, teacher_files, caches, body, f"'{files.train_annotations}'", console)
+    if not teachers.live:
+        reason = "every teacher is read from its cache" if caches else f"recipe '{recipe.value}' has no teacher"
+        refuse(context, ["fast_teachers"], f"{reason}; leave it out")
     network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
-    curriculum = build_curriculum(
-        *(recipe.value, teachers.by_role, course),
-        learning_rate=settings.rate(),
-        outputs=network.heatmap_outputs,
-        unlabelled=unlabelled.any,
-    )
+
+    def curriculum_of(by_role: Mapping[str, Teacher]) -> Curriculum:
+        return build_curriculum(
+            *(recipe.value, by_role, course),
+            learning_rate=settings.rate(),
+            outputs=network.heatmap_outputs,
+            unlabelled=unlabelled.any,
+        )
+
+    curriculum = curriculum_of(teachers.by_role)
+    for cache in caches.values():
+        cache.check_transforms(curriculum)
     if recipes.decoder_for(curriculum) == "peak":
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
-    masks = any("mask" in teacher.reads for teacher in teachers.by_role.values())
-    if not masks:
+    if not teachers.masks_seen:
         refuse(context, MASK_FILES, NO_MASKS)
+    if not teachers.masks_evaluated:
+        refuse(context, ["val_predicted_masks"], "no network that is evaluated reads masks; leave it out")
     taught = _codec(teachers, choice, console)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     config = describe_run(
@@ -107,6 +124,9 @@ def distill(
         further={
             "recipe": recipe.value,
             "teachers": {role: describe_file(loaded.report.path) for role, loaded in teachers.loaded.items()},
+            # Absent where there are none, as in the runs of before.
+            **({"caches": {role: one.to_config() for role, one in caches.items()}} if caches else {}),
+            **({"fast_teachers": True} if fast_teachers else {}),
             **unlabelled.to_config(),
             **course.to_config(),
         },
@@ -115,13 +135,20 @@ def distill(
         check_run_folder(out, settings, {**config, "model": models.describe(network)})
         data = load_data(
             *(files, taught, body, fitting, console),
-            masks=masks,
+            masks=teachers.masks_seen,
+            val_masks=teachers.masks_evaluated,
             reader="the senior teacher",
             unlabelled=unlabelled,
         )
+        train = _training_persons(teachers, data, console)
+        if fast_teachers:
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            size = settings.batch_size
+            fast = {role: make_fast(one, train, size, device) for role, one in teachers.live.items()}
+            curriculum = curriculum_of({**teachers.by_role, **fast})
         evaluator = data.evaluator
         result = fit(
-            *(network, curriculum, data.train, out, settings),
+            *(network, curriculum, train, out, settings),
             evaluator=None if evaluator is None else evaluator.decoded_by(learned.decoder),
             codec=learned,
             config={**config, **data.config},
@@ -131,11 +158,30 @@ def distill(
     show_result(result, console)
 
 
-def _teachers(recipe: str, files: TeacherFiles, body: Skeleton, data: str, console: Console) -> Teachers:
+def _skeleton(files: DataFiles, teacher_files: TeacherFiles, caches: Mapping[str, RoleCache]) -> Skeleton:
+    """Return the data's keypoints, as the options, the teachers' files or their caches say them."""
+    known = skeleton_in(teacher_files.primary, teacher_files.senior)
+    said = (cache.skeleton for cache in caches.values())
+    known = known or next((skeleton for skeleton in said if skeleton is not None), None)
+    return skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=known)
+
+
+def _teachers(
+    recipe: str,
+    files: TeacherFiles,
+    caches: Mapping[str, RoleCache],
+    body: Skeleton,
+    data: str,
+    console: Console,
+) -> Teachers:
     """Load the teachers, and say what was loaded."""
-    teachers = load_teachers(recipe, files.by_role, body, data)
+    teachers = load_teachers(recipe, files.by_role, body, data, caches)
     for role, loaded in teachers.loaded.items():
         console.print(f"teacher {role}: {loaded.report}", markup=False)
+    for role, cached in caches.items():
+        console.print(f"teacher {role}: read from '{cached.cache.path}', {cached.cache}", markup=False)
+    if caches:
+        console.print(describe_views(caches), markup=False)
     if teachers.disagreement:
         console.print(f"warning: {teachers.disagreement}", markup=False)
     return teachers
@@ -150,6 +196,16 @@ def _codec(teachers: Teachers, choice: CodecChoice, console: Console) -> Codec:
     return taught.codec
 
 
+def _training_persons(teachers: Teachers, data: TrainingData, console: Console) -> PoseDataset:
+    """Return the persons to learn from, once the caches are known to be of them; with masks if one is read."""
+    for role, cache in teachers.caches.items():
+        cache.check_source(teachers.networks.get(role), data.train)
+    if teachers.masks_seen and not teachers.masks_learned_from:
+        console.print("masks: seen when the cache was made, not read again")
+        return without_masks(data.train)
+    return data.train
+
+
 def _check_of(
     teachers: Teachers, data: TrainingData, floor: TeacherFloor, console: Console
 ) -> Callable[[], object]:
@@ -157,9 +213,11 @@ def _check_of(
     evaluator = data.evaluator
 
     def check() -> None:
+        for role in (role for role in teachers.caches if role not in teachers.networks):
+            console.print(f"teacher {role}: not checked, for there is only its cache; --{role} gives its file")
         if evaluator is not None:
             check_teachers(
-                *(teachers.by_role, evaluator),
+                *(teachers.networks, evaluator),
                 decoders=teachers.decoders,
                 floor=floor.teacher_floor,
                 allow_weak=floor.allow_weak_teachers,
@@ -197,6 +255,7 @@ def _require_sense(
     require_with(context, ["senior"], ["senior_model", "senior_mask_fusion"])
     roles = ROLES[recipe]
     others = [role for role in ("primary", "senior") if role not in roles]
+    others += [f"{role}_cache" for role in others]
     refuse(context, others, f"recipe '{recipe}' learns from {' and '.join(roles) or 'no teacher'}; leave it out")
     if not roles:
         refuse(context, ["alpha", "teacher_floor"], f"recipe '{recipe}' has no teacher; leave it out")

@@ -1,18 +1,20 @@
 """A recipe's teachers from options."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kdkit import ConfigurationError, Curriculum
+from kdkit import CachedTeacher, ConfigurationError, Curriculum, Teacher
 from kdkit_pose import recipes
 from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.curriculum import ROLES
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, load_network
 from kdkit_pose.cli.options import build_codec
+from kdkit_pose.cli.teacher_caches import RoleCache
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
 from kdkit_pose.skeleton import Skeleton
@@ -56,16 +58,47 @@ class Teachers:
 
     Args:
         loaded: what their files hold, by role.
-        codec: what their heatmaps mean, as their files say it, to be decoded by ``peak``; None where none does.
+        codec: what their heatmaps mean, as files and caches say it, to be decoded by ``peak``; None where none
+            does.
+        caches: those that are read in place of running a teacher, by role.
     """
 
     loaded: Mapping[str, LoadedNetwork]
     codec: Codec | None
+    caches: Mapping[str, RoleCache] = field(default_factory=dict)
+
+    @cached_property
+    def networks(self) -> dict[str, MaskAwareTeacher]:
+        """Those whose files are given, by role."""
+        return {role: MaskAwareTeacher(role, loaded.network) for role, loaded in self.loaded.items()}
+
+    @cached_property
+    def by_role(self) -> dict[str, Teacher]:
+        """What the student learns from."""
+        cached: dict[str, Teacher] = {
+            role: CachedTeacher(role, one.cache, records=f"{role}_records") for role, one in self.caches.items()
+        }
+        return {**self.networks, **cached}
 
     @property
-    def by_role(self) -> dict[str, MaskAwareTeacher]:
-        """The teachers themselves."""
-        return {role: MaskAwareTeacher(role, loaded.network) for role, loaded in self.loaded.items()}
+    def live(self) -> dict[str, MaskAwareTeacher]:
+        """Those that are run while the student learns."""
+        return {role: teacher for role, teacher in self.networks.items() if role not in self.caches}
+
+    @property
+    def masks_seen(self) -> bool:
+        """Whether one reads masks, or did so when its cache was made."""
+        return _read_masks(self.networks.values()) or _read_masks(self.caches.values())
+
+    @property
+    def masks_evaluated(self) -> bool:
+        """Whether one that can be evaluated reads masks."""
+        return _read_masks(self.networks.values())
+
+    @property
+    def masks_learned_from(self) -> bool:
+        """Whether one reads masks while the student learns."""
+        return _read_masks(self.live.values())
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -75,7 +108,11 @@ class Teachers:
     @property
     def decoders(self) -> dict[str, Decoder]:
         """How each is decoded, by role, where its file says it: discs by ``centroid``, Gaussians by ``peak``."""
-        return {role: loaded.codec.decoder for role, loaded in self.loaded.items() if loaded.codec is not None}
+        said = {
+            **{role: one.codec for role, one in self.caches.items()},
+            **{role: loaded.codec for role, loaded in self.loaded.items()},
+        }
+        return {role: codec.decoder for role, codec in said.items() if codec is not None}
 
     @property
     def disagreement(self) -> str | None:
@@ -116,7 +153,23 @@ class Teachers:
         return ChosenCodec(codec, "taken as the other teacher's")
 
 
-def load_teachers(recipe: str, files: Mapping[str, TeacherFile], skeleton: Skeleton, data: str) -> Teachers:
+def open_caches(recipe: str, folders: Mapping[str, Path]) -> dict[str, RoleCache]:
+    """Return the caches of the recipe's teachers, by role.
+
+    Raises:
+        CacheError: if one cannot be used.
+        ConfigurationError: if one holds no heatmaps.
+    """
+    return {role: RoleCache(role, folders[role]) for role in ROLES[recipe] if role in folders}
+
+
+def load_teachers(
+    recipe: str,
+    files: Mapping[str, TeacherFile],
+    skeleton: Skeleton,
+    data: str,
+    caches: Mapping[str, RoleCache] | None = None,
+) -> Teachers:
     """Return the recipe's teachers.
 
     Args:
@@ -124,6 +177,7 @@ def load_teachers(recipe: str, files: Mapping[str, TeacherFile], skeleton: Skele
         files: by role, of all roles.
         skeleton: the data's keypoints, which the teachers must predict.
         data: how to call the data in an error.
+        caches: those that are read in place of running a teacher, by role; its file may then be left out.
 
     Raises:
         CheckpointError: if a file cannot be used.
@@ -133,18 +187,29 @@ def load_teachers(recipe: str, files: Mapping[str, TeacherFile], skeleton: Skele
     found: dict[str, LoadedNetwork] = {}
     known: Codec | None = None
     for role in ROLES[recipe]:
-        file = files[role]
-        if file.path is None:
-            raise ConfigurationError(f"recipe '{recipe}' learns from a {role} teacher: give --{role}")
-        loaded = load_network(file.path, file.model, file.mask_fusion, f"--{role}-model")
-        check_skeleton(loaded, skeleton, data)
+        file, cache = files[role], (caches or {}).get(role)
+        if file.path is None and cache is None:
+            raise ConfigurationError(
+                f"recipe '{recipe}' learns from a {role} teacher: give --{role}, or --{role}-cache"
+            )
+        said: Codec | None = None
+        if cache is not None:
+            cache.check_skeleton(skeleton, data)
+            said = cache.codec
+        if file.path is not None:
+            found[role] = load_network(file.path, file.model, file.mask_fusion, f"--{role}-model")
+            check_skeleton(found[role], skeleton, data)
+            said = found[role].codec or said
         # Discs and Gaussians of one convention can be imitated one after the other; `decoders` tells them apart.
-        codec = replace(loaded.codec, decoder="peak") if loaded.codec is not None else None
+        codec = replace(said, decoder="peak") if said is not None else None
         if known is not None and codec is not None and codec != known:
             raise ConfigurationError(
                 f"the teachers were trained for different codecs, {known} and {codec}: a student can imitate "
                 f"both only if their heatmaps mean the same"
             )
         known = known or codec
-        found[role] = loaded
-    return Teachers(found, known)
+    return Teachers(found, known, dict(caches or {}))
+
+
+def _read_masks(readers: Iterable[MaskAwareTeacher | RoleCache]) -> bool:
+    return any("mask" in reader.reads for reader in readers)

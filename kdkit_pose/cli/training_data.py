@@ -55,6 +55,7 @@ def load_data(
     masks: bool,
     reader: str,
     unlabelled: UnlabelledPersons | None = None,
+    val_masks: bool | None = None,
 ) -> TrainingData:
     """Return the persons that the options name, and say how many there are and what was left out.
 
@@ -67,12 +68,14 @@ def load_data(
         masks: whether some network reads masks.
         reader: what does, for an error.
         unlabelled: whom teachers alone teach.
+        val_masks: whether a network that is evaluated reads masks; as ``masks`` by default.
 
     Raises:
         DataError: if a file cannot be used, or masks are read and nobody has one.
         ConfigurationError: if the packed persons are not what the options name.
     """
     unlabelled = unlabelled or UnlabelledPersons()
+    val_masks = masks if val_masks is None else val_masks
     train: PoseDataset
     if files.packed is not None:
         train = open_packed(files.packed, files, codec, skeleton, fitting, unlabelled, masks=masks)
@@ -97,8 +100,8 @@ def load_data(
         *(files.val_annotations, files.val_images or files.images),
         codec=codec,
         skeleton=skeleton,
-        masks=masks,
-        predicted_masks=files.val_predicted_masks if masks else None,
+        masks=val_masks,
+        predicted_masks=files.val_predicted_masks if val_masks else None,
     )
     _show(val, "validation persons", reader, "--val-predicted-masks", console)
     return TrainingData(train, val)

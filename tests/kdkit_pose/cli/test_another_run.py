@@ -25,6 +25,8 @@ from kdkit_pose.cli.another_run import options_named
         ("config.model.model", ('"hrnet_w32"', '"hrnet_w48"'), "--student (there hrnet_w32, now hrnet_w48)"),
         ("config.model.mask_fusion", ('"none"', '"add"'), "--mask-fusion (there none, now add)"),
         ("config.model.mask_predictor", ('"fpn"', '"unet"'), "--architecture (there fpn, now unet)"),
+        ("config.caches.senior.views", ("null", '"4"'), "--senior-cache (another cache, or none)"),
+        ("config.fast_teachers", ("null", "true"), "--fast-teachers (there null, now true)"),
         ("config.teachers.senior.sha256", ('"ab"', '"cd"'), "--senior (another file)"),
         ("teacher_weights.primary[0]", ('"ab"', '"cd"'), "--primary (another file)"),
         ("trainer.ema", ("null", "0.9"), "--ema (there null, now 0.9)"),
