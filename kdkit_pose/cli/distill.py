@@ -96,6 +96,9 @@ def distill(
     if not teachers.live:
         reason = "every teacher is read from its cache" if caches else f"recipe '{recipe.value}' has no teacher"
         refuse(context, ["fast_teachers"], f"{reason}; leave it out")
+    if floor.teacher_floor is not None and (absent := teachers.absent):
+        files_of = " and ".join(f"--{role} beside --{role}-cache" for role in absent)
+        raise ConfigurationError(f"--teacher-floor evaluates every teacher: give {files_of}")
     network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
 
     def curriculum_of(by_role: Mapping[str, Teacher]) -> Curriculum:
@@ -213,7 +216,7 @@ def _check_of(
     evaluator = data.evaluator
 
     def check() -> None:
-        for role in (role for role in teachers.caches if role not in teachers.networks):
+        for role in teachers.absent:
             console.print(f"teacher {role}: not checked, for there is only its cache; --{role} gives its file")
         if evaluator is not None:
             check_teachers(

@@ -86,6 +86,11 @@ class Teachers:
         return {role: teacher for role, teacher in self.networks.items() if role not in self.caches}
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """The roles of those of which there is only a cache."""
+        return tuple(role for role in self.caches if role not in self.loaded)
+
+    @property
     def masks_seen(self) -> bool:
         """Whether one reads masks, or did so when its cache was made."""
         return _read_masks(self.networks.values()) or _read_masks(self.caches.values())

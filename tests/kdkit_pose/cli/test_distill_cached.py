@@ -137,4 +137,7 @@ def test_a_recipe_without_teachers_has_no_fast_ones(chain, distill, fail, tmp_pa
 def test_without_file_and_cache_both_options_are_named(chain, caches, distill, fail, tmp_path):
     message = fail(*distill, "--primary-cache", caches / "primary", "--out", tmp_path / "out")
     assert "learns from a senior teacher: give --senior, or --senior-cache" in message
+    floor = ["--teacher-floor", 0.1, "--val-annotations", chain.val]
+    message = fail(*distill, *from_caches(caches), *floor, "--out", tmp_path / "out")
+    assert "give --primary beside --primary-cache and --senior beside --senior-cache" in message
     assert "there is no cache in" in fail(*distill, "--primary-cache", tmp_path, "--out", tmp_path / "out")
