@@ -93,12 +93,7 @@ def distill(
     caches = open_caches(recipe.value, cache_folders.by_role)
     body = _skeleton(files, teacher_files, caches)
     teachers = _teachers(recipe.value, teacher_files, caches, body, f"'{files.train_annotations}'", console)
-    if not teachers.live:
-        reason = "every teacher is read from its cache" if caches else f"recipe '{recipe.value}' has no teacher"
-        refuse(context, ["fast_teachers"], f"{reason}; leave it out")
-    if floor.teacher_floor is not None and (absent := teachers.absent):
-        files_of = " and ".join(f"--{role} beside --{role}-cache" for role in absent)
-        raise ConfigurationError(f"--teacher-floor evaluates every teacher: give {files_of}")
+    _require_use(context, recipe.value, teachers, floor)
     network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
 
     def curriculum_of(by_role: Mapping[str, Teacher]) -> Curriculum:
@@ -114,10 +109,6 @@ def distill(
         cache.check_transforms(curriculum)
     if recipes.decoder_for(curriculum) == "peak":
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
-    if not teachers.masks_seen:
-        refuse(context, MASK_FILES, NO_MASKS)
-    if not teachers.masks_evaluated:
-        refuse(context, ["val_predicted_masks"], "no network that is evaluated reads masks; leave it out")
     taught = _codec(teachers, choice, console)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     config = describe_run(
@@ -188,6 +179,20 @@ def _teachers(
     if teachers.disagreement:
         console.print(f"warning: {teachers.disagreement}", markup=False)
     return teachers
+
+
+def _require_use(context: typer.Context, recipe: str, teachers: Teachers, floor: TeacherFloor) -> None:
+    """Refuse options that these teachers have no use for."""
+    if not teachers.live:
+        reason = "every teacher is read from its cache" if teachers.caches else f"recipe '{recipe}' has no teacher"
+        refuse(context, ["fast_teachers"], f"{reason}; leave it out")
+    if floor.teacher_floor is not None and teachers.absent:
+        files = " and ".join(f"--{role} beside --{role}-cache" for role in teachers.absent)
+        raise ConfigurationError(f"--teacher-floor evaluates every teacher: give {files}")
+    if not teachers.masks_seen:
+        refuse(context, MASK_FILES, NO_MASKS)
+    if not teachers.masks_evaluated:
+        refuse(context, ["val_predicted_masks"], "no network that is evaluated reads masks; leave it out")
 
 
 def _codec(teachers: Teachers, choice: CodecChoice, console: Console) -> Codec:
