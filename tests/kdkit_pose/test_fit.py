@@ -362,8 +362,10 @@ def test_performance_max_trains_as_the_default_but_for_rounding_and_is_another_r
     (plain, plain_metadata), plain_lines, _ = straight
     assert student.keys() == plain.keys()
     assert metadata.keys() == plain_metadata.keys()
-    for line, expected in zip(lines, plain_lines, strict=True):
-        assert line["loss/total"] == pytest.approx(expected["loss/total"], rel=1e-2)
+    # What differs by rounding at first differs more with every step; by how much depends on the processor.
+    for epoch, (line, expected) in enumerate(zip(lines, plain_lines, strict=True)):
+        tolerance = 0.05 if epoch else 5e-3
+        assert line["loss/total"] == pytest.approx(expected["loss/total"], rel=tolerance)
     trained = json.loads((tmp_path / "config.json").read_text())
     assert trained["config"]["performance"] == "max"
     assert trained["trainer"]["performance"]["channels_last"]
