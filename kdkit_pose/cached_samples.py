@@ -1,19 +1,21 @@
 """What a run needs of cached teachers: their records with the samples, and no view that they lack."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from kdkit import CachedTeacher, Teacher
-from kdkit.cache import CachedDataset
+from kdkit.cache import CachedDataset, CanonicalTeacher
+
+FromCache: TypeAlias = CachedTeacher | CanonicalTeacher
 
 
-def cached_teachers(teachers: Iterable[Teacher]) -> tuple[CachedTeacher, ...]:
+def cached_teachers(teachers: Iterable[Teacher]) -> tuple[FromCache, ...]:
     """Return those that read their targets from a cache, also within others, each once."""
     members = dict.fromkeys(member for teacher in teachers for member in teacher.members)
-    return tuple(member for member in members if isinstance(member, CachedTeacher))
+    return tuple(member for member in members if isinstance(member, CachedTeacher | CanonicalTeacher))
 
 
-def with_records(dataset: Any, teachers: Sequence[CachedTeacher]) -> Any:
+def with_records(dataset: Any, teachers: Sequence[FromCache]) -> Any:
     """Return a data set's samples with the records that the teachers want to find there.
 
     Args:
@@ -26,6 +28,9 @@ def with_records(dataset: Any, teachers: Sequence[CachedTeacher]) -> Any:
     return dataset
 
 
-def common_views(teachers: Sequence[CachedTeacher]) -> int | None:
-    """Return how many views of a sample all of the teachers' caches have; None without a cache."""
-    return min((teacher.cache.views for teacher in teachers), default=None)
+def common_views(teachers: Sequence[FromCache]) -> int | None:
+    """Return how many views of a sample all of the teachers' caches have; None where each has any.
+
+    A canonical cache's one map serves every view.
+    """
+    return min((teacher.cache.views for teacher in teachers if not teacher.cache.canonical), default=None)

@@ -139,8 +139,8 @@ def fit(
     """Take a network through a curriculum on a data set, or go on where the folder's run was left.
 
     Where a teacher is a :class:`kdkit.CachedTeacher`, also within another, the views of the persons repeat, as
-    many as all caches have. Its records are read by the loader's workers if it is told a field for them
-    (``records=``).
+    many as all caches have. Its records, and a :class:`kdkit.cache.CanonicalTeacher`'s, are read by the loader's
+    workers if it is told a field for them (``records=``).
 
     Args:
         network: the student; one that reads ``mask`` too is trained with it. It may start from weights of another

@@ -72,7 +72,7 @@ class CanonicalTeacher(Teacher):
         require_canonical(cache.header)
         if width not in get_args(Width):
             raise ConfigurationError(f"teacher '{name}': width is {width!r}, it must be one of {get_args(Width)}")
-        self.name, self.cache, self.width = name, cache, width
+        self.name, self.cache, self.records, self.width = name, cache, records, width
         self.swapped = {output: tuple(swapped[output]) for output in sorted(swapped)}
         self._check_swapped()
         self.outputs = cache.outputs

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from kdkit import ConfigurationError, Identity, TargetCache, Teacher, build_cache
-from kdkit.cache import BuildReport
+from kdkit.cache import CANONICAL, BuildReport
 from kdkit.cache.header import Header, read_header, shard_path
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import choose_codec
@@ -51,6 +51,43 @@ class Persons:
         """What they are read from, as for training."""
         named = (self.packed, self.skeleton, self.sigmas)
         return DataFiles(self.annotations, self.images, *named, predicted_masks=self.predicted_masks)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of which views heatmaps are kept."""
+
+    views: Annotated[
+        int | None, typer.Option(min=1, help="Variants of each person: at best the epochs that learn from it.")
+    ] = None
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical",
+            help="In place of --views: one heatmap of each person as it is without augmentation, which distill "
+            "warps to every view.",
+        ),
+    ] = False
+
+    def check(self, context: typer.Context) -> None:
+        """Require one of the two, and no options that a map for all views has no use for.
+
+        Raises:
+            ConfigurationError: if there is none, or both, or such an option.
+        """
+        if self.canonical == (self.views is not None):
+            raise ConfigurationError(
+                "give --views, the variants of each person that the teacher looks at, or --canonical, to look "
+                "at each once"
+            )
+        if self.canonical:
+            unused = ["transform", "threshold", "seed", "augment"]
+            refuse(
+                context,
+                unused,
+                "a canonical cache is of the heatmaps as they are without augmentation, for "
+                "every seed and threshold; leave it out",
+            )
 
 
 @dataclass(frozen=True)
@@ -101,10 +138,8 @@ def cache_build(
     *,
     teacher: Annotated[Path, typer.Option(help="The teacher's file.")],
     persons: Persons,
-    views: Annotated[
-        int, typer.Option(min=1, help="Variants of each person: at best the epochs that learn from it.")
-    ],
     out: Annotated[Path, typer.Option(help="The cache's folder; one that is not finished is gone on with.")],
+    coverage: Coverage,
     model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
     mask_fusion: Annotated[
         str, typer.Option(help="How its mask enters, where the file does not say it.")
@@ -130,6 +165,7 @@ def cache_build(
     console = Console(highlight=False, soft_wrap=True)
     files, parts = persons.files, running.parts
     check_outputs({"--json": json_file}, {"--teacher": teacher, "--annotations": persons.annotations})
+    coverage.check(context)
     storage.check(context)
     require_with(context, ["boxes"], ["box_threshold"])
     refuse_with_packed(context, files)
@@ -148,14 +184,17 @@ def cache_build(
         reader=f"'{teacher}'",
         unlabelled=unlabelled,
     ).train
+    if coverage.canonical:
+        data = data.unaugmented()
     components = _Components()
     with progress_bar("caching targets") as progress:
         report = build_cache(
             *(out, _runner(loaded, data, running, console), data),
             codecs={"heatmap": storage.record_codec},
-            views=views,
+            views=coverage.views or 1,
             transforms=_transforms(storage),
             prepare=data.prepare,
+            fingerprint=CANONICAL if coverage.canonical else None,
             part=parts,
             batch_size=running.batch_size,
             workers=running.workers,

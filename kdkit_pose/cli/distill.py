@@ -208,10 +208,11 @@ def _training_persons(teachers: Teachers, data: TrainingData, console: Console) 
     """Return the persons to learn from, once the caches are known to be of them; with masks if one is read."""
     for role, cache in teachers.caches.items():
         cache.check_source(teachers.networks.get(role), data.train)
+    train = data.train
     if teachers.masks_seen and not teachers.masks_learned_from:
         console.print("masks: seen when the cache was made, not read again")
-        return without_masks(data.train)
-    return data.train
+        train = without_masks(train)
+    return train.placed() if teachers.warped else train
 
 
 def _check_of(

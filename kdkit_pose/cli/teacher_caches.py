@@ -9,8 +9,18 @@ from typing import Annotated, Any
 import typer
 from torch import Tensor
 
-from kdkit import Batch, CacheError, ConfigurationError, Curriculum, Distill, Identity, TargetCache, Teacher
-from kdkit.cache import cache_fingerprint
+from kdkit import (
+    Batch,
+    CachedTeacher,
+    CacheError,
+    ConfigurationError,
+    Curriculum,
+    Distill,
+    Identity,
+    TargetCache,
+    Teacher,
+)
+from kdkit.cache import CANONICAL, CanonicalTeacher, cache_fingerprint
 from kdkit_pose import codecs
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import PoseDataset
@@ -83,6 +93,19 @@ class RoleCache:
         recorded = self.cache.header.recorded
         return Skeleton.from_metadata(recorded) if "skeleton" in recorded else None
 
+    def teacher(self, skeleton: Skeleton) -> Teacher:
+        """Return what gives its heatmaps to a student, from records that come with the samples.
+
+        Args:
+            skeleton: the data's keypoints, which change sides where a sample is mirrored.
+        """
+        records = f"{self.role}_records"
+        if not self.cache.canonical:
+            return CachedTeacher(self.role, self.cache, records=records)
+        swapped = {"heatmap": skeleton.flip_permutation}
+        # A pose network's peaks are as wide whatever the zoom.
+        return CanonicalTeacher(self.role, self.cache, swapped=swapped, width="kept", records=records)
+
     def to_config(self) -> dict[str, Any]:
         """Return what names a run."""
         return {"path": str(self.cache.path), **self.cache.header.items()}
@@ -130,7 +153,10 @@ class RoleCache:
         """
         made_by = teacher or _Absent(self)
         seen = data if "mask" in made_by.reads else without_masks(data)
-        items = cache_fingerprint(made_by, seen, prepare=seen.prepare)
+        if self.cache.canonical:
+            seen = seen.unaugmented()
+        mode = CANONICAL if self.cache.canonical else {}
+        items = cache_fingerprint(made_by, seen, prepare=seen.prepare, fingerprint=mode)
         # The curriculum is asked about these.
         del items["transforms"]
         try:
@@ -165,7 +191,9 @@ def _learning_from(curriculum: Curriculum, role: str) -> Iterator[tuple[str, Dis
 
 def describe_views(caches: Mapping[str, RoleCache]) -> str:
     """Return how many views of each person a run has, in a line."""
-    views = {role: one.cache.views for role, one in caches.items()}
+    views = {role: one.cache.views for role, one in caches.items() if not one.cache.canonical}
+    if not views:
+        return "views of each person: one an epoch, its cached heatmaps warped to it"
     fewest = min(views.values())
     told = ", ".join(f"{role} {count}" for role, count in views.items())
     fewer = f", the fewest of the caches' ({told})" if max(views.values()) > fewest else ""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kdkit import CachedTeacher, ConfigurationError, Curriculum, Teacher
+from kdkit import ConfigurationError, Curriculum, Teacher
 from kdkit_pose import recipes
 from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.curriculum import ROLES
@@ -60,11 +60,13 @@ class Teachers:
         loaded: what their files hold, by role.
         codec: what their heatmaps mean, as files and caches say it, to be decoded by ``peak``; None where none
             does.
+        skeleton: the data's keypoints.
         caches: those that are read in place of running a teacher, by role.
     """
 
     loaded: Mapping[str, LoadedNetwork]
     codec: Codec | None
+    skeleton: Skeleton
     caches: Mapping[str, RoleCache] = field(default_factory=dict)
 
     @cached_property
@@ -75,10 +77,12 @@ class Teachers:
     @cached_property
     def by_role(self) -> dict[str, Teacher]:
         """What the student learns from."""
-        cached: dict[str, Teacher] = {
-            role: CachedTeacher(role, one.cache, records=f"{role}_records") for role, one in self.caches.items()
-        }
-        return {**self.networks, **cached}
+        return {**self.networks, **{role: one.teacher(self.skeleton) for role, one in self.caches.items()}}
+
+    @property
+    def warped(self) -> bool:
+        """Whether one is a canonical cache, whose heatmaps are warped to each view."""
+        return any(one.cache.canonical for one in self.caches.values())
 
     @property
     def live(self) -> dict[str, MaskAwareTeacher]:
@@ -213,7 +217,7 @@ def load_teachers(
                 f"both only if their heatmaps mean the same"
             )
         known = known or codec
-    return Teachers(found, known, dict(caches or {}))
+    return Teachers(found, known, skeleton, dict(caches or {}))
 
 
 def _read_masks(readers: Iterable[MaskAwareTeacher | RoleCache]) -> bool:

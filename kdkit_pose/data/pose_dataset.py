@@ -92,6 +92,12 @@ class PoseDataset(Dataset[Sample], ABC):
         plain.augment, plain.seed, plain.canonical = None, 0, False
         return plain
 
+    def placed(self) -> Self:
+        """The same samples with ``warp`` and ``mirrored``, as ``canonical=True`` makes them."""
+        placed = copy.copy(self)
+        placed.canonical = True
+        return placed
+
     def matrix(self, row: int, view: int = 0) -> Array:
         """The map [2, 3] from the picture's pixels to those of a sample's input, mirrored where the sample is."""
         return self._matrix(self._crop(row, view), self._picture_width(row))

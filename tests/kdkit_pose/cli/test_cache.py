@@ -175,3 +175,28 @@ def test_what_does_not_fit_is_refused_before_the_folder_is_made(chain, fail, per
     arguments = ["--teacher", chain.student("primary"), *persons, "--views", 1, "--out", tmp_path / "out"]
     assert words in fail("cache", "build", *arguments, *options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "give --views, the variants of each person that the teacher looks at, or --canonical"),
+        (["--canonical", "--views", 2], "give --views, the variants"),
+        (["--canonical", "--transform", "binarize"], "--transform would change nothing: a canonical cache"),
+        (["--canonical", "--seed", 3], "--seed would change nothing: a canonical cache"),
+        (["--canonical", "--codec", "bit-window"], "--codec bit-window holds zeros and ones"),
+    ],
+)
+def test_views_or_one_map_for_all(chain, fail, persons, tmp_path, options, words):
+    arguments = ["--teacher", chain.student("primary"), *persons, "--out", tmp_path / "out"]
+    assert words in fail("cache", "build", *arguments, *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_canonical_cache_is_told_from_others(chain, run, persons, tmp_path):
+    arguments = ["--teacher", chain.student("primary"), *persons, "--canonical", "--codec", "window"]
+    run("cache", "build", *arguments, "--out", tmp_path / "whole")
+    printed = run("cache", "info", tmp_path / "whole")
+    assert "x 1 views" in printed
+    assert "mode: canonical" in printed
+    assert TargetCache.open(tmp_path / "whole").canonical

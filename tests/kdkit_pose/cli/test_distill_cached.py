@@ -141,3 +141,44 @@ def test_without_file_and_cache_both_options_are_named(chain, caches, distill, f
     message = fail(*distill, *from_caches(caches), *floor, "--out", tmp_path / "out")
     assert "give --primary beside --primary-cache and --senior beside --senior-cache" in message
     assert "there is no cache in" in fail(*distill, "--primary-cache", tmp_path, "--out", tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def canonical(chain, run, tmp_path_factory):
+    """The folders of both teachers' caches of one map a person, for every view."""
+    folder = tmp_path_factory.mktemp("canonical")
+    train = ["--annotations", chain.val.with_name("person_keypoints_train.json"), "--images", chain.images]
+    for role in ("primary", "senior"):
+        run("cache", "build", "--teacher", chain.student(role), *train, "--canonical", "--out", folder / role)
+    return folder
+
+
+def test_canonical_without_augmentation_a_run_is_the_live_one(chain, canonical, distill, run, tmp_path):
+    run(*distill, *from_caches(canonical), "--no-augment", "--out", tmp_path / "warped")
+    run(*distill, *teachers(chain), "--no-augment", "--out", tmp_path / "live")
+    for live, found in zip(lines(tmp_path / "live"), lines(tmp_path / "warped"), strict=True):
+        assert found == pytest.approx(live, rel=2e-3)
+
+
+def test_a_canonical_cache_serves_any_seed_and_the_files_beside_it_are_evaluated(
+    chain, canonical, distill, run, tmp_path
+):
+    val = ["--val-annotations", chain.val, "--evaluate-every", 2]
+    out = ["--out", tmp_path / "run"]
+    printed = run(*distill, *from_caches(canonical), *teachers(chain), *val, "--seed", 7, *out)
+    assert "views of each person: one an epoch" in printed
+    assert "teacher senior: AP " in printed
+    assert len(lines(tmp_path / "run")) == 2
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["caches"]["senior"]["mode"] == "canonical"
+
+
+def test_beside_a_canonical_cache_the_others_views_count(caches, canonical, distill, run, tmp_path):
+    both = ["--primary-cache", caches / "primary", "--senior-cache", canonical / "senior"]
+    assert "views of each person: 2, repeated" in run(*distill, *both, "--out", tmp_path / "run")
+
+
+def test_a_canonical_cache_of_another_teacher_is_refused(chain, canonical, distill, fail, tmp_path):
+    other = ["--primary", chain.student("odkd"), "--out", tmp_path / "out"]
+    message = fail(*distill, *from_caches(canonical), *other)
+    assert re.search("--primary-cache: .*differs in teacher ", message), message
