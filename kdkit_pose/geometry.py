@@ -5,6 +5,8 @@ The conventions are those of the HRNet reference implementation (arXiv 1902.0921
 pixels, the input's middle is at size / 2. Only :func:`corner_affine` is UDP's (arXiv 1911.07524).
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +38,9 @@ def box_to_center_scale(box_xywh: npt.ArrayLike, aspect: float, padding: float =
     Raises:
         DataError: The box has no extent at all, or holds a number that is not finite.
     """
-    x, y, width, height = np.asarray(box_xywh, dtype=np.float64)
-    if not np.isfinite([x, y, width, height]).all() or max(width, height) <= 0:
+    # In plain numbers, which for so few are several times as fast.
+    x, y, width, height = np.asarray(box_xywh, dtype=np.float64).tolist()
+    if not all(map(math.isfinite, (x, y, width, height))) or max(width, height) <= 0:
         raise DataError(
             f"box (x, y, width, height) = ({x}, {y}, {width}, {height}) shows nothing; expected finite "
             "numbers and a width or height above 0: leave such boxes out"
@@ -64,7 +67,7 @@ def crop_affine(
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
     linear = np.array([[cos, sin], [-sin, cos]])
     offset = np.array(size, dtype=np.float64) / 2 - linear @ np.asarray(center, dtype=np.float64)
-    return np.column_stack([linear, offset])
+    return _joined(linear, offset)
 
 
 def corner_affine(
@@ -84,7 +87,7 @@ def corner_affine(
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     linear = factor[:, None] * turn
     offset = length / 2 - linear @ np.asarray(center, dtype=np.float64)
-    return np.column_stack([linear, offset])
+    return _joined(linear, offset)
 
 
 def apply_affine(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Array:
@@ -98,7 +101,7 @@ def invert_affine(matrix: npt.ArrayLike) -> Array:
     """The map [2, 3] that undoes ``matrix`` [2, 3]."""
     matrix = np.asarray(matrix, dtype=np.float64)
     linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    return _joined(linear, -linear @ matrix[:, 2])
 
 
 def compose_affine(outer: npt.ArrayLike, inner: npt.ArrayLike) -> Array:
@@ -106,4 +109,10 @@ def compose_affine(outer: npt.ArrayLike, inner: npt.ArrayLike) -> Array:
     outer = np.asarray(outer, dtype=np.float64)
     inner = np.asarray(inner, dtype=np.float64)
     linear = outer[:, :2] @ inner[:, :2]
-    return np.column_stack([linear, outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+    return _joined(linear, outer[:, :2] @ inner[:, 2] + outer[:, 2])
+
+
+def _joined(linear: Array, offset: Array) -> Array:
+    matrix = np.empty((2, 3))
+    matrix[:, :2], matrix[:, 2] = linear, offset
+    return matrix

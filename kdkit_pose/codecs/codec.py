@@ -106,6 +106,16 @@ class Codec(ABC):
             DataError: Shapes do not fit, or a labelled keypoint is not finite.
         """
 
+    def encode_into(
+        self, keypoints: npt.ArrayLike, visible: npt.ArrayLike, heatmap: FloatArray, weight: FloatArray
+    ) -> None:
+        """Write what :meth:`encode` returns to ``heatmap`` [K, h, w] and ``weight`` [K], as to a batch's arrays.
+
+        Raises:
+            DataError: As :meth:`encode` does.
+        """
+        heatmap[:], weight[:] = self.encode(keypoints, visible)
+
     def encode_batch(self, keypoints: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
         """The targets of many persons; equal to :meth:`encode`'s, person by person.
 

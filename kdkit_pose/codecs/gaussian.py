@@ -41,11 +41,12 @@ def gaussians(
     size: tuple[int, int],
     weight: npt.NDArray[np.float32],
     radius: float = np.inf,
+    out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Gaussians [K, h, w] of peak height ``weight`` [K] around ``centers`` [K, 2], all in pixels of the map.
 
     With a ``radius``, cells further than that from the centre along x or y are 0: the reference's square
-    patch.
+    patch. They are written into ``out`` if it is given.
     """
     # exp(-(dx^2 + dy^2) / 2 sigma^2) is a product of two factors, so w + h exponentials do instead of w * h.
     profiles = []
@@ -54,4 +55,5 @@ def gaussians(
         profile = np.exp(-(distance**2) / (2 * sigma**2)) * (np.abs(distance) <= radius)
         profiles.append(profile.astype(np.float32))
     columns, rows = profiles
-    return (rows * weight[:, None])[:, :, None] * columns[:, None, :]
+    maps: npt.NDArray[np.float32] = np.multiply((rows * weight[:, None])[:, :, None], columns[:, None, :], out=out)
+    return maps

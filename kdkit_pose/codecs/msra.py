@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdkit_pose.codecs.codec import FloatArray
-from kdkit_pose.codecs.gaussian import gaussians, labelled_keypoints, reaches_in
+from kdkit_pose.codecs.gaussian import Array
 from kdkit_pose.codecs.gaussian_codec import GaussianCodec
 from kdkit_pose.codecs.peak import find_peaks, interior, neighbourhood
 
 
 @dataclass(frozen=True)
 class MSRA(GaussianCodec):
-    """Gaussians around whole heatmap cells; decoded as the highest cell, moved 1/4 pixel to its higher
-    neighbour.
+    """Gaussians around whole heatmap cells, cut off at 3 sigma in a square patch; decoded as the highest cell,
+    moved 1/4 pixel to its higher neighbour.
 
     Rounding to a cell loses up to half a heatmap pixel, which small inputs do not forgive: use :class:`DARK`
     there. Source: Simple Baselines (arXiv 1804.06208) and the HRNet reference implementation (arXiv
@@ -34,17 +32,14 @@ class MSRA(GaussianCodec):
 
     name: ClassVar[str] = "msra"
 
-    def encode(self, keypoints: npt.ArrayLike, visible: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """See :meth:`Codec.encode`; the Gaussian is cut off at 3 sigma, in a square patch."""
-        points, labelled = labelled_keypoints(keypoints, visible)
-        # The reference's int() cuts towards 0, which differs from floor just left of and above the map.
-        centers = np.trunc(points / self.stride + 0.5)
-        weight = (labelled & reaches_in(centers, self._patch_radius, self.heatmap_size)).astype(np.float32)
-        return gaussians(centers, self.sigma, self.heatmap_size, weight, self._patch_radius), weight
-
     @property
     def _patch_radius(self) -> float:
+        # The reference's square patch.
         return 3 * self.sigma
+
+    def _centers_of_one(self, points: Array) -> Array:
+        # The reference's int() cuts towards 0, which differs from floor just left of and above the map.
+        return np.trunc(points / self.stride + 0.5)
 
     def _centers(self, points: Tensor) -> Tensor:
         return torch.trunc(points / self.stride + 0.5)

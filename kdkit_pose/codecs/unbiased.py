@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdkit_pose.codecs.codec import FloatArray
-from kdkit_pose.codecs.gaussian import gaussians, labelled_keypoints, reaches_in
+from kdkit_pose.codecs.gaussian import Array
 from kdkit_pose.codecs.gaussian_codec import GaussianCodec
 from kdkit_pose.codecs.newton import Derivatives
 from kdkit_pose.codecs.peak import find_peaks
@@ -20,7 +18,8 @@ from kdkit_pose.codecs.smoothing import smooth
 
 @dataclass(frozen=True)
 class Unbiased(GaussianCodec):
-    """Encodes around the exact place; decodes by a Newton step on the logarithm of the smoothed map.
+    """Encodes around the exact place, and cuts no Gaussian off; decodes by a Newton step on the logarithm of the
+    smoothed map.
 
     The logarithm of a Gaussian is a parabola, whose top one Newton step finds exactly, at the map's border too:
     see :func:`kdkit_pose.codecs.refine.refine`.
@@ -28,12 +27,9 @@ class Unbiased(GaussianCodec):
 
     reach: ClassVar[int]
 
-    def encode(self, keypoints: npt.ArrayLike, visible: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """See :meth:`Codec.encode`; the Gaussian is not cut off, but one beyond 3 sigma weighs 0."""
-        points, labelled = labelled_keypoints(keypoints, visible)
-        centers = points / np.array(self.cell_size)
-        weight = (labelled & reaches_in(centers, 3 * self.sigma, self.heatmap_size)).astype(np.float32)
-        return gaussians(centers, self.sigma, self.heatmap_size, weight), weight
+    def _centers_of_one(self, points: Array) -> Array:
+        centers: Array = points / np.array(self.cell_size)
+        return centers
 
     def _centers(self, points: Tensor) -> Tensor:
         width, height = self.cell_size

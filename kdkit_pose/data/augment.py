@@ -1,6 +1,6 @@
 """The random variations of a person's crop, as parameters: drawn first, applied by pure functions after."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -140,7 +140,7 @@ class Augment:
         """
         if draw.half_body and self.halves(labelled):
             crop = half_body(crop, keypoints, labelled, upper_body, upper=draw.upper) or crop
-        return replace(crop, scale=crop.scale * draw.zoom, rotation=draw.rotation, flip=draw.flip)
+        return Crop(crop.center, crop.scale * draw.zoom, draw.rotation, draw.flip)
 
 
 def half_body(
@@ -156,9 +156,13 @@ def half_body(
     above, below = keypoints[labelled & is_upper], keypoints[labelled & ~is_upper]
     take_upper = len(above) > 2 if upper else False
     chosen = above if take_upper or len(below) <= 2 else below
-    if len(chosen) < 2 or not np.ptp(chosen, axis=0).any():
+    if len(chosen) < 2:
         return None
-    box = np.concatenate([chosen.min(axis=0), np.ptp(chosen, axis=0)])
+    least = chosen.min(axis=0)
+    extent = chosen.max(axis=0) - least
+    if not extent.any():
+        return None
+    box = np.concatenate([least, extent])
     _, scale = box_to_center_scale(box, float(crop.scale[0] / crop.scale[1]), padding=1.5)
     return Crop(center=chosen.mean(axis=0), scale=scale)
 

@@ -229,7 +229,7 @@ class CocoKeypoints(PoseDataset):
             self.people.masks.warp(row, matrix, self.codec.input_size, sample["mask"][0])
         if self.has_targets:
             keypoints, labelled = self._keypoints(row, matrix, flip=flip)
-            sample["heatmap"][:], sample["visible"][:] = self.codec.encode(keypoints, labelled)
+            self.codec.encode_into(keypoints, labelled, sample["heatmap"], sample["visible"])
             sample["keypoints"][:] = keypoints
 
     def _picture(self, entry: Mapping[str, Any]) -> Picture:

@@ -50,12 +50,12 @@ def _inspect_jpeg(file: BinaryIO) -> tuple[tuple[int, int] | None, bool]:
     size = None
     file.seek(2)
     while True:
-        lead, marker = file.read(1), file.read(1)
-        while marker == b"\xff":
-            marker = file.read(1)
-        if lead != b"\xff" or not marker:
+        start = file.read(4)  # a lead, a marker, and nearly always its length
+        while start[:2] == b"\xff\xff":
+            start = start[1:] + file.read(1)
+        if start[:1] != b"\xff" or len(start) < 2:
             return size, False
-        code, length = marker[0], int.from_bytes(file.read(2), "big")
+        code, length = start[1], int.from_bytes(start[2:], "big")
         if length < 2:
             return size, False
         if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
@@ -64,7 +64,7 @@ def _inspect_jpeg(file: BinaryIO) -> tuple[tuple[int, int] | None, bool]:
         else:
             file.seek(length - 2, os.SEEK_CUR)
         if code == 0xDA:
-            return size, b"\xff\xd9" in _tail(file)
+            return size, _tail(file).rfind(b"\xff\xd9") >= 0  # from its end, where it is
 
 
 def _inspect_png(file: BinaryIO, start: bytes) -> tuple[tuple[int, int] | None, bool]:

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdkit.transforms import IMAGENET_MEAN, IMAGENET_STD
+from kdkit_pose.data.warping import warp
 
 MEAN = IMAGENET_MEAN
 """ImageNet's mean of red, green and blue, of values in [0, 1]."""
@@ -18,10 +19,11 @@ _TABLES = [((np.arange(256) / 255 - m) / s).astype(np.float32) for m, s in zip(M
 def normalize(
     picture: npt.NDArray[np.uint8], out: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """RGB uint8 [H, W, 3] to float32 [3, H, W]: (value / 255 - mean) / std; into ``out`` if it is given."""
+    """RGB uint8 [H, W, 3] to float32 [3, H, W]: (value / 255 - mean) / std; into ``out`` if it is given. A fourth
+    plane is left out."""
     height, width, _ = picture.shape
     result = np.empty((3, height, width), dtype=np.float32) if out is None else out
-    for plane, channel, table in zip(result, cv2.split(picture), _TABLES, strict=True):
+    for plane, channel, table in zip(result, cv2.split(picture)[:3], _TABLES, strict=True):
         cv2.LUT(channel, table, dst=plane)
     return result
 
@@ -37,9 +39,7 @@ def network_input(
     ``picture`` is RGB uint8 [H, W, 3], ``matrix`` [2, 3] the map from its pixels to those of the input, which is
     black beyond the picture's edges. The result is written into ``out`` if it is given.
     """
-    matrix = np.asarray(matrix, dtype=np.float64)
-    warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
-    return normalize(np.asarray(warped, dtype=np.uint8), out)
+    return normalize(warp(picture, np.asarray(matrix, dtype=np.float64), size), out)
 
 
 def denormalize(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""A batch's targets, made by torch, are those of its persons one by one."""
+"""A batch's targets, made by torch or written to their place, are those of its persons one by one."""
 
 import numpy as np
 import pytest
@@ -46,6 +46,17 @@ def test_equals_encode_person_by_person(codec: Codec, kind: torch.dtype) -> None
     assert int(weight.sum()) > 50
 
 
+@every_codec
+def test_what_is_written_into_arrays_is_what_encode_returns(codec: Codec) -> None:
+    points, labelled = (part.numpy() for part in keypoints_about(codec))
+    for person in zip(points, labelled, strict=True):
+        heatmap, weight = codec.encode(*person)
+        place, other = np.full_like(heatmap, np.nan), np.full_like(weight, np.nan)
+        codec.encode_into(*person, place, other)
+        np.testing.assert_array_equal(place, heatmap)
+        np.testing.assert_array_equal(other, weight)
+
+
 def test_what_is_not_finite_or_not_labelled_weighs_nothing() -> None:
     points = torch.tensor([[[float("nan"), 3.0], [float("inf"), 3.0], [20.0, 20.0], [20.0, 20.0]]])
     for codec in CODECS:
@@ -67,6 +78,9 @@ def test_another_codec_has_its_own_encode_called_for_each_person() -> None:
     expected, expected_weight = codecs.DARK().encode_batch(points + 4, labelled)
     torch.testing.assert_close(heatmap, expected, rtol=0, atol=1e-6)
     assert torch.equal(weight, expected_weight)
+    place = np.empty((17, 64, 48), dtype=np.float32), np.empty(17, dtype=np.float32)
+    Shifted().encode_into(points[0].numpy(), labelled[0].numpy(), *place)
+    np.testing.assert_allclose(place[0], expected[0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("points", "labelled"), [((2, 17, 3), (2, 17)), ((2, 17, 2), (2, 16)), ((17, 2), (17,))])
