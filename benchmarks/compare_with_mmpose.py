@@ -30,8 +30,6 @@ Known quirks of the reference, none of them taken over; each is counted:
 """
 
 import argparse
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import json
 import sys
@@ -46,6 +44,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, it sees only its own folder
+
+from benchmarks.reference.absent_modules import do_without
 from kdkit_pose import COCO, DARK, MSRA, UDP, Codec
 from kdkit_pose.codecs.peak import find_peaks, interior, neighbourhood
 from kdkit_pose.codecs.smoothing import smooth
@@ -56,35 +57,11 @@ Array = npt.NDArray[Any]
 CODECS: tuple[Codec, ...] = (MSRA(), DARK(), UDP(), DARK(input_size=(288, 384), sigma=3.0))
 
 
-class _Absent(ModuleType):
-    """Stands for a module of compiled operators: any name in it is a class that does nothing."""
-
-    __version__ = "2.1.0"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {"__new__": lambda cls, *given, **_: given[0] if given else object.__new__(cls)})
-
-
-class _Absentees(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.split(".")[0] in ("mmcv", "xtcocotools"):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec: Any) -> ModuleType:
-        return _Absent(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
-
-
 def load_reference() -> SimpleNamespace:
     """What is compared of mmpose, or an exit that says how to get it."""
     if importlib.util.find_spec("mmpose") is None:
         sys.exit(f"mmpose is not installed.\n{(__doc__ or '').split('``--maps``')[0]}")
-    sys.meta_path.insert(0, _Absentees())
+    do_without("mmcv", "xtcocotools")
     from mmpose.codecs.msra_heatmap import MSRAHeatmap
     from mmpose.codecs.udp_heatmap import UDPHeatmap
     from mmpose.evaluation.metrics.coco_metric import CocoMetric
