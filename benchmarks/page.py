@@ -42,9 +42,12 @@ other suites stay, and make this page anew. One suite alone:
 python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites/evaluation_bench.py
 ```
 
-What claims something is a ratio within one run: the candidates take turns in one process, round by round, so
-that what else the machine does hits all of them alike. Times are medians over the rounds; the intervals hold
-95 per cent of 2000 paired resamples of the rounds. A CUDA device's times are those between two of its events,
+What claims something is a ratio within one run: the candidates take turns in one process, round by round and in
+random order, so that what else the machine does hits all of them alike. A ratio is taken of the two times of each
+round, which lie side by side: what slows the machine down for a while slows both. The figure is the median of
+these ratios, and its interval holds the medians of 95 per cent of 2000 resamples of the rounds; none is left out.
+So a figure may differ a little from the ratio of the two times listed below its table, which are medians, too, but
+each of its own. A CUDA device's times are those between two of its events,
 over several sets of random inputs, with its cache emptied before. The loops that kdkit is compared with are in
 `benchmarks/reference/`: a minimal one written by hand, one as older pose repositories write it, and the limit,
 which is the teacher's forward alone and the student's training step alone, each at its best.

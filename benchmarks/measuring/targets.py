@@ -30,7 +30,7 @@ class Bounds:
 
 
 class Target(Bounds, ABC):
-    """A quantity made of candidates' medians, and its bounds."""
+    """A quantity made of candidates' times, and its bounds."""
 
     name: ClassVar[str]
     compares: ClassVar[bool]  # with another candidate
@@ -42,7 +42,7 @@ class Target(Bounds, ABC):
 
     @abstractmethod
     def quantity(self, seconds: Array, reference: Array | None) -> Array:
-        """Return the quantity of medians in seconds, of the candidate's and of the reference's."""
+        """Return each round's quantity, of the candidate's seconds and of the reference's in the same rounds."""
 
 
 class Comparison(Target):
@@ -57,7 +57,7 @@ class Comparison(Target):
 
     @abstractmethod
     def compared(self, seconds: Array, reference: Array) -> Array:
-        """Return the quantity of both candidates' medians."""
+        """Return the quantity of both candidates' seconds in the same rounds."""
 
 
 class Speed(Comparison):

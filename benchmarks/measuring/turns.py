@@ -1,7 +1,13 @@
-"""Candidates take turns, round by round, so that the machine's noise hits all alike."""
+"""Candidates take turns, round by round, so that the machine's noise hits all alike.
+
+What is compared is what stands side by side in time: a quantity is taken of each round's two times, and its median
+over the rounds is the figure. A machine that slows down for a second or a minute slows both of a pair, and leaves
+their ratio alone; a ratio of the two medians would not be spared. A pair's order is drawn at random, as often one
+way as the other, so that neither drift, nor what comes first in a round, nor the period of the inputs favours
+anyone. No pair is left out.
+"""
 
 import gc
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,20 +46,18 @@ class Turns:
         return {label: float(np.median(times)) for label, times in self.seconds.items()}
 
     def estimate(self, target: Target, of: str, to: str | None) -> tuple[float, float, float]:
-        """Return a target's quantity of medians, and its 95 per cent interval by a paired bootstrap of rounds."""
+        """Return the median of a target's quantity over the rounds, and its 95 per cent interval by a bootstrap of
+        them."""
+        quantities = target.quantity(self.seconds[of], self.seconds[to] if to is not None else None)
         drawn = np.random.default_rng(0).integers(0, self.rounds, (RESAMPLES, self.rounds))
-        judged, reference = self.seconds[of], self.seconds[to] if to is not None else None
-
-        def quantity(rounds: NDArray[np.int64]) -> NDArray[np.float64]:
-            against = None if reference is None else np.median(reference[rounds], axis=-1)
-            return target.quantity(np.median(judged[rounds], axis=-1), against)
-
-        low, high = np.quantile(quantity(drawn), [0.025, 0.975])
-        return float(quantity(np.arange(self.rounds))), float(low), float(high)
+        low, high = np.quantile(np.median(quantities[drawn], axis=-1), [0.025, 0.975])
+        return float(np.median(quantities)), float(low), float(high)
 
 
 class TakingTurns:
-    """Runs candidates in rounds; in each, every one runs ``calls`` times, and the next begins with another.
+    """Runs candidates in rounds, in each of which every one runs ``calls`` times.
+
+    Their order is random. Of as many rounds as there are candidates, each has every place once.
 
     Args:
         candidates: what to call, by label.
@@ -74,21 +78,20 @@ class TakingTurns:
         self._clock, self._calls = clock, calls
         self._candidates = dict(candidates)
         self._inputs = {label: _arguments(inputs) for label in candidates}
-        self._order = deque(candidates)
+        self._orders = _orders(tuple(candidates))
         self._seconds: dict[str, list[float]] = {label: [] for label in candidates}
 
     def warm_up(self, rounds: int = 3) -> float:
         """Run rounds that are not counted, and return how long the last one took."""
         for _ in range(max(rounds, 1)):
-            last = sum(map(self._run, self._order)) * self._calls
+            last = sum(map(self._run, self._candidates)) * self._calls
         return last
 
     def round(self) -> None:
         """Run every candidate, and note what it took."""
         with _no_garbage_collection():
-            for label in self._order:
+            for label in next(self._orders):
                 self._seconds[label].append(self._run(label))
-        self._order.rotate(-1)
 
     def turns(self) -> Turns:
         """Return what was noted."""
@@ -108,6 +111,14 @@ class TakingTurns:
 def rounds_within(seconds: float, one: float) -> int:
     """Return how many rounds of ``one`` second to run in ``seconds``: 7 at least, 200 at most."""
     return int(min(max(seconds / max(one, 1e-9), FEWEST_ROUNDS), MOST_ROUNDS))
+
+
+def _orders(labels: Sequence[str]) -> Iterator[list[str]]:
+    """Give random orders of the labels, the same in every run."""
+    draw = np.random.default_rng(0)
+    while True:
+        first: list[str] = draw.permutation(labels).tolist()
+        yield from (first[place:] + first[:place] for place in draw.permutation(len(labels)).tolist())
 
 
 def _arguments(inputs: Sequence[Any] | None) -> Iterator[tuple[Any, ...]]:

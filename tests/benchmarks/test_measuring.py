@@ -53,12 +53,50 @@ def record(suite="suite", name="name", value=1.0, **fields):
     return Record(suite, name, (figure,), "abc", "2026-01-02", versions={"torch": "2"}, **fields)
 
 
-def test_candidates_take_turns_and_each_begins_in_its_turn():
+def orders_of(labels, rounds):
     called = []
-    taking = TakingTurns({label: lambda label=label: called.append(label) for label in "abc"}, CpuClock())
-    for _ in range(3):
+    taking = TakingTurns({label: lambda label=label: called.append(label) for label in labels}, CpuClock())
+    for _ in range(rounds):
         taking.round()
-    assert "".join(called) == "abcbcacab"
+    return ["".join(called[place : place + len(labels)]) for place in range(0, len(called), len(labels))]
+
+
+def test_candidates_take_turns_and_each_has_every_place_as_often():
+    orders = orders_of("abc", 30)
+    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
+    for block in range(0, 30, 3):
+        for place in range(3):
+            assert {order[place] for order in orders[block : block + 3]} == set("abc")
+
+
+def test_the_order_is_random_and_the_same_in_every_run():
+    orders = orders_of("ab", 60)
+    assert orders == orders_of("ab", 60)
+    assert orders.count("ab") == 30
+    # Neither always in turn nor in a period that inputs might have.
+    for period in range(1, 7):
+        assert orders[period:] != orders[:-period]
+
+
+def test_a_machine_that_slows_down_leaves_the_figure_alone():
+    # Twice as slow from a third on, and more and more: what the medians are of lies in different times.
+    slow = np.concatenate([np.ones(20), np.linspace(2, 4, 41)])
+    noise = np.random.default_rng(0).uniform(1, 1.01, (2, 61))
+    found = turns(kdkit=1.01 * slow * noise[0], loop=slow * noise[1])
+    value, low, high = found.estimate(Time(), "kdkit", "loop")
+    assert value == pytest.approx(1.01, abs=0.002)
+    assert low <= value <= high
+    assert high - low < 0.005
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    draw = np.random.default_rng(1)
+    held = 0
+    for _ in range(100):
+        noise = draw.lognormal(0, 0.05, (2, 40))
+        _, low, high = turns(kdkit=1.02 * noise[0], loop=noise[1]).estimate(Time(), "kdkit", "loop")
+        held += low <= 1.02 <= high
+    assert 88 <= held <= 100
 
 
 def test_warm_up_counts_not():
@@ -92,7 +130,7 @@ def test_rounds_fill_the_time_within_limits():
     assert [rounds_within(10.0, one) for one in (0.5, 100.0, 1e-6, 0.0)] == [20, 7, 200, 200]
 
 
-def test_quantities_are_of_medians():
+def test_quantities_are_medians_over_the_rounds():
     found = turns(kdkit=[2.0, 2.0, 90.0], loop=[1.0, 1.0, 1.0])
     assert found.medians == {"kdkit": 2.0, "loop": 1.0}
     quantities = {type(one): found.estimate(one, "kdkit", "loop")[0] for one in (Speed(), Time(), ExtraSeconds())}
