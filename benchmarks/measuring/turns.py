@@ -82,8 +82,9 @@ class TakingTurns:
         self._seconds: dict[str, list[float]] = {label: [] for label in candidates}
 
     def warm_up(self, rounds: int = 3) -> float:
-        """Run rounds that are not counted, and return how long the last one took."""
-        for _ in range(max(rounds, 1)):
+        """Run rounds that are not counted, and return how long the last one took; 0 for none."""
+        last = 0.0
+        for _ in range(rounds):
             last = sum(map(self._run, self._candidates)) * self._calls
         return last
 

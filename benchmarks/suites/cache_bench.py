@@ -17,6 +17,8 @@ from kdkit.cache.header import CHECKSUM_BYTES
 SHAPE = (17, 64, 48)
 BATCH = 64
 SHARDS = 128  # as many as there are of a large cache
+# Where records are large, fewer make a cache that is larger than what a core has for itself.
+RECORDS = {BitWindow: 16_384, Window: 8192, Dense: 2048}
 
 Keys = tuple[Tensor, Tensor]
 
@@ -70,6 +72,21 @@ def built(folder: Path, codec: RecordCodec, records: int, shards: int) -> Target
     return TargetCache.open(folder)
 
 
+@pytest.fixture(scope="module")
+def cache_of(toy: bool, tmp_path_factory: pytest.TempPathFactory) -> Callable[[RecordCodec], TargetCache]:
+    """A cache of records of a codec, made once."""
+    caches: dict[RecordCodec, TargetCache] = {}
+
+    def make(codec: RecordCodec) -> TargetCache:
+        if codec not in caches:
+            folder = tmp_path_factory.mktemp("cache") / "cache"
+            records, shards = (256, 4) if toy else (RECORDS[type(codec)], SHARDS)
+            caches[codec] = built(folder, codec, records, shards)
+        return caches[codec]
+
+    return make
+
+
 def draws(cache: TargetCache) -> list[Keys]:
     """Return batches of random keys."""
     generator = torch.Generator().manual_seed(0)
@@ -92,11 +109,9 @@ def test_size(measure: Callable[..., None], codec: RecordCodec) -> None:
 
 @pytest.mark.parametrize("codec", [BitWindow(11), Window(11), Dense("float16")], ids=repr)
 def test_random_reads(
-    compare: Callable[..., Any], one_core: None, toy: bool, tmp_path: Path, codec: RecordCodec
+    compare: Callable[..., Any], one_core: None, cache_of: Callable[..., TargetCache], codec: RecordCodec
 ) -> None:
-    # What takes 100 KB a record is a smaller cache: it is read from memory, as the others are.
-    records = 256 if toy else 4096 if isinstance(codec, Dense) else 32_768
-    cache = built(tmp_path / "cache", codec, records, 4 if toy else SHARDS)
+    cache = cache_of(codec)
     inputs: Sequence[Keys] = draws(cache)
     compare(
         f"random reads of {codec}, records as they are stored",
@@ -104,20 +119,22 @@ def test_random_reads(
         target=PerSecond(at_least=50_000 if isinstance(codec, BitWindow) else None, items=BATCH, things="records"),
         inputs=inputs,
         calls=20,
+        seconds=5,
     )
 
 
 @pytest.mark.parametrize("codec", [BitWindow(11), Window(11), Dense("float16")], ids=repr)
 def test_decoding(
-    compare: Callable[..., Any], one_core: None, toy: bool, tmp_path: Path, codec: RecordCodec
+    compare: Callable[..., Any], one_core: None, cache_of: Callable[..., TargetCache], codec: RecordCodec
 ) -> None:
-    cache = built(tmp_path / "cache", codec, 256 if toy else 2048, 4)
+    cache = cache_of(codec)
     compare(
         f"random reads of {codec}, decoded to float32 on the CPU",
         {"TargetCache.read": lambda keys: cache.read(*keys)["heatmap"]},
         target=PerSecond(items=BATCH, things="records"),
         inputs=draws(cache),
         calls=3,
+        seconds=5,
     )
 
 

@@ -33,4 +33,4 @@ def test_hrnet_w16(compare: Callable[..., Any], toy: bool, tmp_path: Path) -> No
 
     steps = {"cached distillation": step("cached", teacher), "plain training": step("plain", None)}
     name = "hrnet_w16, 128x96, batch 16, BitWindow(11)"
-    compare(name, steps, Speed(at_least=0.95), inputs=batches, seconds=60)
+    compare(name, steps, Speed(at_least=0.95), inputs=batches, seconds=45)

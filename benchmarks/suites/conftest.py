@@ -184,7 +184,7 @@ def _comparison(request: pytest.FixtureRequest, benchmark: Any, clock: Clock) ->
             calls: calls of a candidate in one timing.
             seconds: what all rounds together should take; there are 7 at least and 200 at most.
             rounds: their number, instead.
-            warmup: rounds before, which are not counted.
+            warmup: rounds before, which are not counted; 0 only where ``rounds`` are given.
         """
         recorder = _recorder(request)
         taking = TakingTurns(candidates, clock, inputs=inputs, calls=1 if recorder.toy else calls)

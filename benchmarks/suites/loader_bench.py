@@ -106,7 +106,7 @@ def test_packed(
         "packed, with masks": reading(packed(True)),
     }
     target = {label: Speed() for label in candidates if label != "packed"} | {STAND_IN: Speed(at_least=8)}
-    compare(f"packed persons, 256x192, {files[2]}", candidates, target, inputs=batches(len(data), toy), seconds=30)
+    compare(f"packed persons, 256x192, {files[2]}", candidates, target, inputs=batches(len(data), toy), seconds=20)
 
 
 def test_packed_and_prepared_by_the_same_core(
@@ -115,7 +115,7 @@ def test_packed_and_prepared_by_the_same_core(
     data = packed(False)
     candidates = {PREPARED: and_prepared(data), PREPROCESSED: preprocessed(reference)}
     name = f"packed persons and their targets, 256x192, {files[2]}"
-    compare(name, candidates, Speed(), inputs=batches(len(data), toy), seconds=20)
+    compare(name, candidates, Speed(), inputs=batches(len(data), toy), seconds=12)
 
 
 def test_decoded(
@@ -129,5 +129,5 @@ def test_decoded(
     }
     target = {STAND_IN: Speed(at_least=1.3), "decoded, with masks": Speed()}
     compare(
-        f"decoded persons, 256x192, {files[2]}", candidates, target, inputs=batches(len(data), toy), seconds=30
+        f"decoded persons, 256x192, {files[2]}", candidates, target, inputs=batches(len(data), toy), seconds=20
     )

@@ -54,7 +54,7 @@ def compare_with_default(
         who: kdkit_step(make(), None, batches, folder / who, **{"optimizer": ADAM, **common, **chosen})
         for who, chosen in ((label, options), ("default", {}))
     }
-    compare(f"{name}: {label}", candidates, Speed(), inputs=batches, seconds=20)
+    compare(f"{name}: {label}", candidates, Speed(), inputs=batches, seconds=15)
 
 
 @pytest.mark.parametrize("label", CPU_PARTS)

@@ -45,7 +45,7 @@ def test_on_the_cpu(compare: Callable[..., Any], toy: bool) -> None:
         "folded, channels last, bfloat16": fast(compile=False, dtype=torch.bfloat16),
     }
     target = {label: Speed() for label in list(candidates)[1:]}
-    compare("hrnet_w16_small + mask, 128x96, batch 16", candidates, target, inputs=batches, seconds=30)
+    compare("hrnet_w16_small + mask, 128x96, batch 16", candidates, target, inputs=batches, seconds=20)
 
 
 @pytest.mark.parametrize("size", [64, 256, 1024])
