@@ -40,8 +40,18 @@ def refine(
     """
     height, width = smoothed.shape[-2] - 2 * reach, smoothed.shape[-1] - 2 * reach
     around = neighbourhood(smoothed, cells + reach, reach).clamp(min=1e-10).log()
-    step = torch.zeros_like(cells, dtype=around.dtype)
-    for _ in range(BORDER_ROUNDS):
-        loss = border_loss(cells, step, (width, height), sigma, kernel, reach)
-        step = newton_step(derivatives(around - loss))
+
+    def steps(cells: Tensor, around: Tensor) -> Tensor:
+        step = torch.zeros_like(cells, dtype=around.dtype)
+        for _ in range(BORDER_ROUNDS):
+            loss = border_loss(cells, step, (width, height), sigma, kernel, reach)
+            step = newton_step(derivatives(around - loss))
+        return step
+
+    if cells.device.type != "cpu":  # to pick some of them would wait for the device
+        return cells + steps(cells, around)
+    step = newton_step(derivatives(around))
+    margin = reach + kernel // 2
+    near = ((cells < margin) | (cells >= cells.new_tensor([width, height]) - margin)).any(-1)
+    step[near] = steps(cells[near], around[near])
     return cells + step
