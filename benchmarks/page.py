@@ -50,7 +50,9 @@ So a figure may differ a little from the ratio of the two times listed below its
 each of its own. A CUDA device's times are those between two of its events,
 over several sets of random inputs, with its cache emptied before. The loops that kdkit is compared with are in
 `benchmarks/reference/`: a minimal one written by hand, one as older pose repositories write it, and the limit,
-which is the teacher's forward alone and the student's training step alone, each at its best.
+which is the teacher's forward alone and the student's training step alone, each at its best. Loading is compared
+with a stand-in for mmpose's training pipeline, which is no dependency; `benchmarks/mmpose_loader.py` measures the
+package itself beside it.
 """
 NOTHING = "\nNothing has been measured yet.\n"
 
