@@ -48,6 +48,6 @@ def trainer_step(
     distiller.student.train()
 
     def step(batch: Batch) -> None:
-        trainer._step([batch])
+        trainer.step(batch)
 
     return step

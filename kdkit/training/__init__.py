@@ -3,12 +3,13 @@
 A loop of one's own has its parts: the stages' learning rates, and the generators' state for an exact resume.
 """
 
+from kdkit.training.evaluation import Evaluate
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.performance import Performance
 from kdkit.training.preparation import Prepare
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
-from kdkit.training.trainer import Evaluate, Trainer
+from kdkit.training.trainer import Trainer
 
 __all__ = [
     "Evaluate",

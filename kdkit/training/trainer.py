@@ -1,13 +1,11 @@
 """The trainer: runs a distiller's curriculum to its end, on Hugging Face Accelerate."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
 from torch.optim import Optimizer
 
 from kdkit.batch import Batch
@@ -15,13 +13,13 @@ from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.naming import callable_name
 from kdkit.stage import Stage
-from kdkit.teacher import Teacher
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
-from kdkit.training.checks import check_settings, check_stages
+from kdkit.training.checks import check_settings
 from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
 from kdkit.training.engine import Engine
 from kdkit.training.epochs import Epochs
+from kdkit.training.evaluation import Evaluate, Evaluation
 from kdkit.training.export import export_student
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.loss_means import LossMeans
@@ -32,9 +30,8 @@ from kdkit.training.progress import TrainingProgress
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
+from kdkit.training.teacher_figures import measured_teachers, teacher_figures
 from kdkit.training.tuning import MakeOptimizer, tune
-
-Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
 class Trainer:
@@ -104,13 +101,19 @@ class Trainer:
         self.distiller = distiller
         self.folder = RunFolder(out)
         self._epochs = Epochs(train_loader)
-        self._evaluate = evaluate
-        self._evaluate_every = evaluate_every
-        self._monitor, self._mode, self._export = monitor, mode, export
-        self._accumulate, self._clip_norm = accumulate, clip_norm
-        self._checkpoint_steps, self._log_every = checkpoint_steps, log_every
+        self._export = export
+        self._accumulate, self._checkpoint_steps = accumulate, checkpoint_steps
         self._metadata = dict(metadata or {})
-        self._check(ema)
+        if self._epochs.batches == 0:
+            raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
+        counts = {
+            "evaluate_every": evaluate_every,
+            "accumulate": accumulate,
+            "log_every": log_every,
+            "checkpoint_steps": checkpoint_steps,
+        }
+        check_settings(counts, ema, clip_norm, mode, export)
+        self._evaluation = Evaluation(evaluate, evaluate_every, monitor, mode, distiller.curriculum)
         check_conventions(train_loader, distiller, self._metadata)
         tuning = tune(distiller, optimizer, performance, precision, accumulate=accumulate, cpu=cpu)
         parts, made = tuning.performance, tuning.optimizer
@@ -136,24 +139,9 @@ class Trainer:
         self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every)
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
-        self._best: float | None = None
-        self._metrics: dict[str, float] = {}
         self._seconds, self._since = 0.0, time.monotonic()
         self._progress = TrainingProgress(progress and self._engine.is_main)
-        measured = [str(member) for member in self._teacher_members() if member.figures]
-        self._progress.say([*tuning.notes, *measured])
-
-    def _check(self, ema: float | None) -> None:
-        if self._epochs.batches == 0:
-            raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
-        counts = {
-            "evaluate_every": self._evaluate_every,
-            "accumulate": self._accumulate,
-            "log_every": self._log_every,
-            "checkpoint_steps": self._checkpoint_steps,
-        }
-        check_settings(counts, ema, self._clip_norm, self._mode, self._export)
-        check_stages(self.distiller.curriculum, self._evaluate is not None, self._monitor, self._mode)
+        self._progress.say([*tuning.notes, *measured_teachers(distiller)])
 
     def check_folder(self, resume: Literal["auto", "never"] = "auto") -> None:
         """Check that :meth:`fit` can use the folder, before something else that takes long; nothing is changed.
@@ -195,13 +183,38 @@ class Trainer:
                 self._run_epoch()
         return self._finish()
 
+    def step(self, *batches: Batch) -> Stage | None:
+        """Take one optimizer step as :meth:`fit` does, for who measures a step or drives the loop himself.
+
+        It is all of a step: batches made ready, losses, backward, optimizer, moving average, what is watched and
+        counted. Epochs, checkpoints and evaluations are not in it. The student is left in the mode it is in.
+
+        Args:
+            *batches: those whose gradients are averaged: ``accumulate`` many, or fewer at an epoch's end.
+
+        Returns:
+            The stage that this begins, or None.
+
+        Raises:
+            ConfigurationError: if no batch is given, or the curriculum is finished.
+            NonFiniteLossError: if it was looked at the losses, and one is NaN or infinite.
+        """
+        if not batches:
+            raise ConfigurationError("Trainer.step needs at least one batch")
+        return self._enter(self._step(batches))
+
+    def _enter(self, entered: Stage | None) -> Stage | None:
+        if entered is not None and entered.optimizer == "fresh":
+            self._engine.reset_optimizer()
+        return entered
+
     def _run_epoch(self) -> None:
         curriculum = self.distiller.curriculum
         iterator = self._begin_epoch(curriculum.epochs)
         self._progress.begin(curriculum.epochs, curriculum.stage.name, self._epochs.batches, self._batches)
         self.distiller.student.train()
         for group in self._groups(iterator):
-            self._enter_stage(self._step(group))
+            self.step(*group)
             self._batches += len(group)
             self._progress.advance(len(group))
             if curriculum.finished:
@@ -230,20 +243,15 @@ class Trainer:
         if group:
             yield group
 
-    def _enter_stage(self, entered: Stage | None) -> None:
-        if entered is not None and entered.optimizer == "fresh":
-            self._engine.reset_optimizer()
-
     def _end_epoch(self) -> None:
         curriculum = self.distiller.curriculum
         self._step.look()
-        due = curriculum.finished or (curriculum.epochs + 1) % self._evaluate_every == 0
-        metrics = self._run_evaluation() if due else {}
+        metrics = self._evaluate() if self._evaluation.is_due else {}
         if not curriculum.finished:
-            self._enter_stage(self.distiller.end_epoch(metrics))
+            self._enter(self.distiller.end_epoch(metrics))
         if curriculum.finished and not metrics:
-            metrics = self._run_evaluation()
-        improved = self._is_improvement(metrics)
+            metrics = self._evaluate()
+        improved = self._evaluation.is_improvement(metrics)
         self._seconds += time.monotonic() - self._since
         self._since = time.monotonic()
         line = {
@@ -253,7 +261,7 @@ class Trainer:
             "learning_rate": self._rate.current,
             **self._step.losses.means(),
             **metrics,
-            **(self._teacher_figures() if curriculum.epochs <= 1 else {}),
+            **(teacher_figures(self.distiller) if curriculum.epochs <= 1 else {}),
             "seconds": round(self._seconds, 3),
         }
         self._batches = 0
@@ -261,50 +269,12 @@ class Trainer:
             self.folder.append_metrics(line)
         self._engine.log(metrics, curriculum.steps)
         self._save(best=improved)
-        self._progress.end(line, self._monitor)
+        self._progress.end(line, self._evaluation.monitor)
 
-    def _teacher_figures(self) -> dict[str, float]:
-        """What was measured of the teachers before the run, for its first line."""
-        return {name: value for member in self._teacher_members() for name, value in member.figures.items()}
-
-    def _teacher_members(self) -> list[Teacher]:
-        """What the teachers are made of, each once."""
-        return list(dict.fromkeys(member for teacher in self.distiller.teachers for member in teacher.members))
-
-    def _run_evaluation(self) -> dict[str, float]:
-        if self._evaluate is None:
-            return {}
-        network = self._engine.network_to_export()
-        network.eval()
-        given = self._evaluate(network)
-        if not isinstance(given, Mapping):
-            raise ConfigurationError(
-                f"evaluate returned a {type(given).__name__}: it must return metrics by name, as "
-                f"{{'val/error': 0.1}}"
-            )
-        metrics = {name: float(value) for name, value in given.items()}
+    def _evaluate(self) -> dict[str, float]:
+        metrics = self._evaluation.run(self._engine.network_to_export())
         self.distiller.student.train()
-        if self._monitor is None and metrics:
-            self._monitor = next(iter(metrics))
-            check_stages(self.distiller.curriculum, True, self._monitor, self._mode)
-        if self._monitor not in metrics:
-            raise ConfigurationError(
-                f"the monitored metric '{self._monitor}' is not among those the evaluation gave: "
-                f"{sorted(metrics)}; set monitor=..."
-            )
-        self._metrics = metrics
         return metrics
-
-    def _is_improvement(self, metrics: Mapping[str, float]) -> bool:
-        if self._monitor is None or self._monitor not in metrics:
-            return False
-        value = metrics[self._monitor]
-        if math.isnan(value):
-            return False
-        better = self._best is None or (value > self._best if self._mode == "max" else value < self._best)
-        if better:
-            self._best = value
-        return better
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
@@ -313,9 +283,7 @@ class Trainer:
             "distiller": self.distiller.state_dict(),
             "batches": self._batches,
             "losses": self._step.losses.state_dict(),
-            "best": self._best,
-            "monitor": self._monitor,
-            "metrics": self._metrics,
+            **self._evaluation.state_dict(),
             "last_step": {"stage": self._step.stage, "learning_rate": self._rate.current},
             "seconds": self._seconds + time.monotonic() - self._since,
             "random": capture_random_state(),
@@ -330,8 +298,8 @@ class Trainer:
     def _load(self, state: Mapping[str, Any]) -> None:
         self._engine.load_state_dict(state)
         self.distiller.load_state_dict(state["distiller"])
-        self._batches, self._best, self._monitor = state["batches"], state["best"], state["monitor"]
-        self._metrics, self._seconds = dict(state["metrics"]), state["seconds"]
+        self._evaluation.load_state_dict(state)
+        self._batches, self._seconds = state["batches"], state["seconds"]
         # The line of an epoch whose last step was saved tells of that step.
         self._step.stage = state["last_step"]["stage"]
         self._rate.current = state["last_step"]["learning_rate"]
@@ -348,12 +316,15 @@ class Trainer:
         metadata = {**self._metadata, "selected": "last"}
         if self._export == "best" and self.folder.best.exists():
             state = load_checkpoint(self.folder.best)["network"]
-            metadata["selected"] = f"best {self._monitor}"
+            metadata["selected"] = f"best {self._evaluation.monitor}"
         if self._engine.is_main:
             export_student(state, self.folder.student, metadata)
         self._engine.end()
         self.distiller.student.eval()
-        return TrainingResult(self._metrics, self._best, curriculum.epochs, curriculum.steps, self.folder.student)
+        evaluated = self._evaluation
+        return TrainingResult(
+            evaluated.metrics, evaluated.best, curriculum.epochs, curriculum.steps, self.folder.student
+        )
 
 
 def _may_continue(resume: str) -> bool:

@@ -59,10 +59,10 @@ def test_the_device_is_not_waited_for_between_looks(toy, tmp_path, performance):
     made = trainer(toy, tmp_path, toy.distiller(), log_every=1000, performance=performance)
     batch = {name: value.pin_memory() for name, value in toy.batch().items()}
     for _ in range(3):
-        made._step([batch])
+        made.step(batch)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        made._step([batch])
+        made.step(batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -78,7 +78,7 @@ def test_a_scaled_step_is_the_same(toy, tmp_path):
             torch.amp.GradScaler("cpu", init_scale=64.0) if name == "scaled" else None
         )
         for _ in range(3):
-            made._step([toy.batch()])
+            made.step(toy.batch())
         weights.append(list(made.distiller.student.parameters()))
     for plain, scaled in zip(*weights, strict=True):
         torch.testing.assert_close(scaled, plain)
@@ -89,7 +89,7 @@ def test_an_overflow_leaves_the_step_out_and_lowers_the_scale(toy, tmp_path):
     scaler = made._engine._accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
     made.distiller.student.module[0].weight.register_hook(lambda gradient: gradient * float("inf"))
     before = [value.detach().clone() for value in made.distiller.student.parameters()]
-    made._step([toy.batch()])
+    made.step(toy.batch())
     assert scaler.get_scale() == 32
     for value, old in zip(made.distiller.student.parameters(), before, strict=True):
         assert torch.equal(value, old)

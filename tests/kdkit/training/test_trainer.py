@@ -510,3 +510,37 @@ def test_an_epochs_line_is_the_same_if_the_run_stopped_between_its_last_step_and
         trainer(toy, tmp_path / "other", distiller=distiller(), checkpoint_steps=1, evaluate=failing).fit()
     trainer(toy, tmp_path / "other", distiller=distiller(), checkpoint_steps=1).fit()
     assert_same(outcome(tmp_path / "straight"), outcome(tmp_path / "other"))
+
+
+class TestStep:
+    def test_steps_by_hand_are_those_of_fit(self, toy, tmp_path):
+        options = {"ema": 0.9, "clip_norm": 0.5, "accumulate": 2}
+        fitted = trainer(toy, tmp_path / "fit", **options)
+        fitted.fit()
+        made = trainer(toy, tmp_path / "by_hand", **options)
+        loader, curriculum = toy.loader(), made.distiller.curriculum
+        curriculum.steps_per_epoch = 2
+        for epoch in range(4):
+            loader.sampler.set_epoch(epoch)
+            made.distiller.student.train()
+            first, second, third = loader
+            made.step(first, second)
+            made.step(third)
+            entered = made.distiller.end_epoch()
+            if entered is not None:  # as fit does where an epoch's end begins a stage
+                made._enter(entered)
+        assert_same(made.distiller.student.state_dict(), fitted.distiller.student.state_dict())
+
+    def test_a_stage_that_it_begins_is_told_and_begins_fresh(self, toy, tmp_path):
+        stages = [
+            Stage("a", [Supervise("heatmap", losses.mse)], Steps(1)),
+            Stage("b", [Supervise("heatmap", losses.mse)], Steps(2), optimizer="fresh"),
+        ]
+        made = trainer(toy, tmp_path, distiller=Distiller(toy.student(), Curriculum(*stages)))
+        assert made.step(toy.batch()) is stages[1]
+        assert not made._engine.state_dict()["optimizer"]["state"]
+        assert made.step(toy.batch()) is None
+
+    def test_no_batch_is_refused(self, toy, tmp_path):
+        with pytest.raises(ConfigurationError, match="needs at least one batch"):
+            trainer(toy, tmp_path).step()
