@@ -84,10 +84,32 @@ class Distiller:
         Raises:
             BatchError: if the batch lacks a field, or shapes do not fit.
         """
+        return self.compute_losses(batch, self.weights)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight that each objective of the active stage has now; one whose weight is 0 is absent."""
+        value = self.curriculum.value
+        found = [(objective.name, value(objective.schedule)) for objective in self.stage.objectives]
+        return {name: weight for name, weight in found if weight != 0}
+
+    def compute_losses(
+        self, batch: Batch, weights: dict[str, float], scales: Mapping[str, Tensor] | None = None
+    ) -> StepLosses:
+        """Return the losses of a batch under given weights; what :meth:`__call__` does under those of now.
+
+        Args:
+            batch: the batch.
+            weights: by objective of the active stage, none 0; an objective that is absent is not computed, nor its
+                teacher run.
+            scales: tensors [], float64 and on the student's device, that are multiplied on in some weights' place:
+                where the step is recorded once and replayed, they are filled with other weights.
+
+        Raises:
+            BatchError: if the batch lacks a field, or shapes do not fit.
+        """
         stage, value = self.stage, self.curriculum.value
-        found = [(objective, value(objective.schedule)) for objective in stage.objectives]
-        weights = {objective.name: weight for objective, weight in found if weight != 0}
-        active = [objective for objective, weight in found if weight != 0]
+        active = [objective for objective in stage.objectives if objective.name in weights]
         targets = run_teachers(active, batch, stage.teachers)
         if self._compiled:
             self._tell_what_learns(active)
@@ -95,8 +117,11 @@ class Distiller:
         context = StepContext(batch, targets, predictions, value)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
         losses = self._balanced(active, {name: loss.mean() for name, loss in samples.items()}, predictions)
-        # A product with 1 would cost an operation, and one more on the way back.
-        parts = {name: loss if weights[name] == 1 else loss * weights[name] for name, loss in losses.items()}
+        if scales:
+            parts = {name: _weigh(loss, weights[name], scales.get(name)) for name, loss in losses.items()}
+        else:
+            # A product with 1 would cost an operation, and one more on the way back.
+            parts = {name: loss if weights[name] == 1 else loss * weights[name] for name, loss in losses.items()}
         return StepLosses(
             _total(parts, predictions),
             {name: part.detach() for name, part in parts.items()},
@@ -253,6 +278,15 @@ class Distiller:
 
     def __repr__(self) -> str:
         return f"Distiller(\n  student {type(self.student.module).__name__},\n  {self.curriculum!r}\n)"
+
+
+def _weigh(loss: Tensor, weight: float, scale: Tensor | None) -> Tensor:
+    """Return a loss times its weight, or times the tensor in its place, to the same bits."""
+    if scale is None:
+        return loss * weight
+    # As with a number, which is multiplied on in float32 at least and leaves the loss's type as it is.
+    wide = torch.promote_types(loss.dtype, torch.float32)
+    return (loss.to(wide) * scale.to(wide)).to(loss.dtype)
 
 
 def _total(parts: Mapping[str, Tensor], predictions: Mapping[str, Tensor]) -> Tensor:

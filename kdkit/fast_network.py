@@ -111,6 +111,7 @@ class CompiledNetwork(nn.Module):
 
     Attributes:
         failure: why the first call was not compiled; None where it was.
+        replays_graphs: whether the compiler is asked for CUDA graphs of its own.
     """
 
     def __init__(self, network: FastNetwork, options: Mapping[str, Any]) -> None:
@@ -119,6 +120,9 @@ class CompiledNetwork(nn.Module):
         self.network = network
         attempts = [options] if "fullgraph" in options else [{"fullgraph": True, **options}, options]
         self._attempts: list[Callable[..., Any]] = [torch.compile(network.forward, **one) for one in attempts]
+        self.replays_graphs = options.get("mode") in ("reduce-overhead", "max-autotune") or bool(
+            (options.get("options") or {}).get("triton.cudagraphs")
+        )
         self._works = False
         self.failure: str | None = None
 

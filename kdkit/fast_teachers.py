@@ -86,6 +86,11 @@ class FastTeacher(Teacher):
         return self._runs.parameters()
 
     @property
+    def runs(self) -> Teacher:
+        """The teacher that computes: of the changed networks."""
+        return self._runs
+
+    @property
     def convention(self) -> Mapping[str, str]:
         """That of the teacher it was made of."""
         return self._convention

@@ -59,18 +59,35 @@ class Setting:
         name = "hrnet_w8_small" if self.toy else "hrnet_w48"
         return models.create(name, mask_fusion="concat").to(self.device).eval().requires_grad_(False)
 
-    def fast_teacher(self) -> FastTeacher:
-        """Return kdkit's fastest teacher."""
+    def fast_teacher(self, mode: Mode | None = None) -> FastTeacher:
+        """Return kdkit's fastest teacher, compiled in the setting's mode or another."""
         teacher = MaskAwareTeacher("senior", self.teacher_network())
-        compile: bool | dict[str, Any] = False if self.toy else {"mode": self.mode}
+        compile: bool | dict[str, Any] = False if self.toy else {"mode": mode or self.mode}
         return fast_teacher(teacher, self.batches(1)[0], compile=compile)
 
     def trainer_step(
-        self, teacher: Teacher | None, batches: Sequence[Batch], folder: Path
+        self,
+        teacher: Teacher | None,
+        batches: Sequence[Batch],
+        folder: Path,
+        *,
+        mode: Mode | None = None,
+        cuda_graph: bool = False,
     ) -> Callable[[Batch], None]:
-        """Return a step of kdkit's trainer at its best; plain training without a teacher."""
+        """Return a step of kdkit's trainer at its best; plain training without a teacher.
+
+        Args:
+            teacher: the teacher, or None.
+            batches: what the trainer counts.
+            folder: of the run; must not exist.
+            mode: the student is compiled in it; in the setting's by default.
+            cuda_graph: replay the whole step as one graph.
+        """
         performance = Performance(
-            channels_last=True, compile=False if self.toy else self.mode, fused_optimizer=True
+            channels_last=True,
+            compile=False if self.toy else mode or self.mode,
+            fused_optimizer=True,
+            cuda_graph=cuda_graph,
         )
         return trainer_step(
             Distiller(pose_student(self.student()), one_stage(teacher)),
@@ -126,6 +143,24 @@ def test_online(cuda_compare: Callable[..., Any], setting: Setting, tmp_path: Pa
     }
     targets = {"limit": Speed(at_least=0.90), "eager loop": Speed(at_least=3)}
     cuda_compare(f"online, {setting.name}", steps, targets, inputs=batches, calls=setting.calls, seconds=30)
+
+
+def test_cuda_graph(cuda_compare: Callable[..., Any], setting: Setting, tmp_path: Path) -> None:
+    if setting.batch > 64:
+        pytest.skip("the graph of the whole step is for small batches")
+    batches = setting.batches()
+
+    def step(name: str, mode: Mode, **options: bool) -> Callable[[Batch], None]:
+        return setting.trainer_step(setting.fast_teacher(mode), batches, tmp_path / name, mode=mode, **options)
+
+    steps = {
+        "one graph": step("one", "default", cuda_graph=True),
+        "no graph": step("none", "default"),
+        "graphs of teacher and student": step("two", "reduce-overhead"),
+    }
+    # Without bounds: that it is not part of performance="max" is decided anew once it was measured.
+    targets = {"no graph": Speed(), "graphs of teacher and student": Speed()}
+    cuda_compare(f"CUDA graph, {setting.name}", steps, targets, inputs=batches, calls=setting.calls, seconds=30)
 
 
 def test_cached(cuda_compare: Callable[..., Any], setting: Setting, tmp_path: Path) -> None:

@@ -139,6 +139,11 @@ class Engine:
         if self._average is not None:
             self._average.update()
 
+    def count_replayed(self) -> None:
+        """Count what the host counts of a step that was replayed, as :meth:`step` does."""
+        if self._average is not None:
+            self._average.count_replayed()
+
     def reset_optimizer(self) -> None:
         """Forget the optimizer's momenta."""
         self._optimizer.state.clear()
@@ -168,7 +173,7 @@ class Engine:
             "student": self._student.module.state_dict() if self._average is not None else None,
             "adaptors": self._student.adaptors.state_dict(),
             "averaged": self._average.updates if self._average is not None else None,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": with_plain_rates(self._optimizer.state_dict()),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
 
@@ -189,6 +194,11 @@ class Engine:
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"] is not None and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def with_plain_rates(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an optimizer's state with learning rates that are numbers, where they are tensors of a device."""
+    return {**state, "param_groups": [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]}
 
 
 def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:

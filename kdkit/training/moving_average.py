@@ -34,6 +34,10 @@ class MovingAverage:
         # Each once, wherever it stands.
         self._buffers = {id(own[name]): (own, other, name) for own, other, name in named}.values()
 
+    def count_replayed(self) -> None:
+        """Count an update that a recorded step has made."""
+        self.updates += 1
+
     @torch.no_grad()
     def update(self) -> None:
         """Move the average by the network as it is now."""

@@ -12,6 +12,7 @@ from kdkit.training.finite_guard import FiniteGuard
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.loss_means import LossMeans
 from kdkit.training.preparation import Preparation
+from kdkit.training.recorded_step import RecordedStep
 
 
 class OptimizerStep:
@@ -26,7 +27,8 @@ class OptimizerStep:
         prepare: makes batches ready.
         clip_norm: the gradient's largest norm, or None.
         log_every: optimizer steps between looks at the losses on an accelerator; on the CPU, where looking is
-            free, it is done at every step, before the optimizer's.
+            free, it is done at every step, before the optimizer's where that is not recorded.
+        recorded: takes the steps by replaying them, where that is asked for.
 
     Attributes:
         losses: the running epoch's.
@@ -41,10 +43,12 @@ class OptimizerStep:
         prepare: Preparation,
         clip_norm: float | None,
         log_every: int,
+        recorded: RecordedStep | None = None,
     ) -> None:
         self._distiller, self._engine, self._rate, self._prepare = distiller, engine, rate, prepare
         self._clip_norm, self._log_every = clip_norm, log_every
         self._always_looks = engine.device.type == "cpu"
+        self._recorded = recorded
         self._guard = FiniteGuard()
         self.losses = LossMeans()
         self.stage = ""
@@ -59,19 +63,29 @@ class OptimizerStep:
         step = curriculum.steps + 1
         rate = self._rate.apply(curriculum)
         self.stage = curriculum.stage.name
-        for batch in group[:-1]:
-            with engine.no_sync():
-                self._learn(batch, step, len(group))
-        parts = self._learn(group[-1], step, len(group))
         logs = step % self._log_every == 0
-        if self._always_looks or logs:
-            self.look()
-        engine.step(self._clip_norm)
+        if self._recorded is None:
+            for batch in group[:-1]:
+                with engine.no_sync():
+                    self._learn(batch, step, len(group))
+            parts = self._learn(group[-1], step, len(group))
+            if self._always_looks or logs:
+                self.look()
+            engine.step(self._clip_norm)
+        else:
+            parts = self._replay(group, step, self._recorded)
+            if self._always_looks or logs:
+                self.look()
         entered = self._distiller.advance()
         if logs:
             values = {f"loss/{name}": float(part) for name, part in parts.items()}
             engine.log({**values, "learning_rate": rate}, step)
         return entered
+
+    def forget(self) -> None:
+        """Drop what was recorded: something changes that it rests on, or it is no longer needed."""
+        if self._recorded is not None:
+            self._recorded.forget()
 
     def look(self) -> None:
         """Sum the losses up and raise if one was not finite; this waits for the device.
@@ -89,5 +103,14 @@ class OptimizerStep:
         losses = self._distiller(batch)
         self._guard.watch(step, losses, batch)
         self._engine.backward(losses.total if share == 1 else losses.total / share)
+        self.losses.add(losses)
+        return losses.parts
+
+    def _replay(self, group: Sequence[Batch], step: int, recorded: RecordedStep) -> dict[str, torch.Tensor]:
+        """Take the whole step and return its losses by objective."""
+        (host_batch,) = group
+        batch = self._prepare(host_batch)
+        losses = recorded(batch)
+        self._guard.watch(step, losses, batch)
         self.losses.add(losses)
         return losses.parts

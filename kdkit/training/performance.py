@@ -1,7 +1,7 @@
 """How a run computes, where that leaves open what it learns."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from kdkit.errors import ConfigurationError
 
@@ -24,23 +24,32 @@ class Performance:
             student's forward and backward as CUDA graphs. Where nothing can be compiled it runs as it is.
         fused_optimizer: an optimizer given as a function that takes ``fused`` is made with it: one kernel for all
             parameters. One that is made already is left as it is.
+        cuda_graph: the whole step is recorded as a CUDA graph, and replayed: the teachers that are networks, the
+            student, losses, backward, and the optimizer's step where that is a fused Adam's, AdamW's or SGD's. Not
+            part of ``max``. Where it cannot be recorded it runs as it is.
 
     Raises:
-        ConfigurationError: if the mode is unknown.
+        ConfigurationError: if the mode is unknown, or a graph is asked for twice.
 
     Example:
         >>> Performance(channels_last=True, compile="reduce-overhead")
-        Performance(channels_last=True, compile='reduce-overhead', fused_optimizer=False)
+        Performance(channels_last=True, compile='reduce-overhead', fused_optimizer=False, cuda_graph=False)
     """
 
     channels_last: bool = False
     compile: bool | CompileMode = False
     fused_optimizer: bool = False
+    cuda_graph: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.compile, bool) and self.compile not in _MODES:
             raise ConfigurationError(
                 f"Performance: compile is {self.compile!r}, it must be True, False or one of {', '.join(_MODES)}"
+            )
+        if self.cuda_graph and self.uses_graphs:
+            raise ConfigurationError(
+                f"Performance: compile={self.compile!r} replays CUDA graphs of its own, which cannot be part of "
+                f"the whole step's: with cuda_graph=True use compile=True"
             )
 
     @property
@@ -49,6 +58,12 @@ class Performance:
         if isinstance(self.compile, bool):
             return "default" if self.compile else None
         return self.compile
+
+    def settings(self) -> dict[str, Any]:
+        """Return the parts by name, for a run's description."""
+        parts = asdict(self)
+        # Absent where there is none, as in the runs of before.
+        return parts if self.cuda_graph else {name: part for name, part in parts.items() if name != "cuda_graph"}
 
     @property
     def uses_graphs(self) -> bool:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from kdkit.training.performance import Performance, Precision
 from kdkit.training.preparation import Preparation, Prepare
 from kdkit.training.progress import TrainingProgress
 from kdkit.training.random_state import capture_random_state, restore_random_state
+from kdkit.training.recorded_step import make_recorded_step
 from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
 from kdkit.training.teacher_figures import measured_teachers, teacher_figures
@@ -129,18 +129,27 @@ class Trainer:
             "batches": self._epochs.batches,
             # Absent where there is none, as in the runs of before.
             **({} if prepare is None else {"prepare": callable_name(prepare)}),
-            **({} if parts == Performance() else {"performance": asdict(parts)}),
+            **({} if parts == Performance() else {"performance": parts.settings()}),
         }
         self._config = describe_run(distiller, made, options, config or {})
         self._rate = LearningRate(made)
         self._engine = Engine(distiller, made, tuning.precision, ema, parts, trackers, self.folder.path, cpu)
         read = {*distiller.student.reads, *(name for teacher in distiller.teachers for name in teacher.reads)}
         ready = Preparation(prepare, self._engine.device, read if parts.channels_last else ())
-        self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every)
+        self._progress = TrainingProgress(progress and self._engine.is_main)
+        recorded = make_recorded_step(
+            tuning.recorder,
+            distiller,
+            self._engine,
+            self._rate,
+            clip_norm,
+            with_optimizer=tuning.records_optimizer,
+            say=self._progress.say,
+        )
+        self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded)
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
         self._seconds, self._since = 0.0, time.monotonic()
-        self._progress = TrainingProgress(progress and self._engine.is_main)
         self._progress.say([*tuning.notes, *measured_teachers(distiller)])
 
     def check_folder(self, resume: Literal["auto", "never"] = "auto") -> None:
@@ -205,6 +214,7 @@ class Trainer:
 
     def _enter(self, entered: Stage | None) -> Stage | None:
         if entered is not None and entered.optimizer == "fresh":
+            self._step.forget()
             self._engine.reset_optimizer()
         return entered
 
@@ -296,6 +306,7 @@ class Trainer:
             save_checkpoint(state, self.folder.last)
 
     def _load(self, state: Mapping[str, Any]) -> None:
+        self._step.forget()
         self._engine.load_state_dict(state)
         self.distiller.load_state_dict(state["distiller"])
         self._evaluation.load_state_dict(state)
@@ -319,6 +330,7 @@ class Trainer:
             metadata["selected"] = f"best {self._evaluation.monitor}"
         if self._engine.is_main:
             export_student(state, self.folder.student, metadata)
+        self._step.forget()
         self._engine.end()
         self.distiller.student.eval()
         evaluated = self._evaluation

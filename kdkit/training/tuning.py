@@ -15,6 +15,8 @@ from kdkit.balance import GradientNorm
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.training.performance import Performance, Precision
+from kdkit.training.recordable import recording_fault
+from kdkit.training.recorder import Recorder, make_recorder
 
 MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
 
@@ -27,12 +29,16 @@ class Tuning:
         performance: the parts that are used.
         precision: the student's.
         optimizer: of the student's parameters.
+        recorder: records the whole step, or None where it runs as it is.
+        records_optimizer: whether the optimizer's step is recorded with it.
         notes: why something is not as it was asked for.
     """
 
     performance: Performance
     precision: Precision
     optimizer: Optimizer
+    recorder: Recorder | None
+    records_optimizer: bool
     notes: tuple[str, ...]
 
 
@@ -57,10 +63,35 @@ def tune(
             f"Performance: compile={parts.compile!r} with accumulate={accumulate}: a CUDA graph writes the next "
             f"batch's gradients over the last one's; use compile=True"
         )
+    if parts.cuda_graph and accumulate > 1:
+        raise ConfigurationError(
+            f"Performance: cuda_graph=True with accumulate={accumulate}: the graph is of an optimizer step of one "
+            f"batch; use larger batches, or leave the graph out"
+        )
+    chosen = choose_precision(precision, performance, device)
+    recorder, why_unrecorded = recorder_if_possible(parts, distiller, device, chosen)
+    parts = replace(parts, cuda_graph=recorder is not None)
     made = make_optimizer(optimizer, distiller.student, parts)
     why_unfused = why_not_fused(optimizer, made) if parts.fused_optimizer else ""
-    notes = tuple(note for note in (why_eager, why_unfused) if note)
-    return Tuning(parts, choose_precision(precision, performance, device), made, notes)
+    why_outside = why_not_recorded(made) if parts.cuda_graph else ""
+    notes = tuple(note for note in (why_eager, why_unrecorded, why_unfused, why_outside) if note)
+    return Tuning(parts, chosen, made, recorder, parts.cuda_graph and not why_outside, notes)
+
+
+def recorder_if_possible(
+    performance: Performance, distiller: Distiller, device: torch.device, precision: Precision
+) -> tuple[Recorder | None, str]:
+    """Return what records the whole step, and why nothing does, where something should and cannot."""
+    if not performance.cuda_graph:
+        return None, ""
+    fault = recording_fault(distiller)
+    if precision == "fp16":
+        fault = "precision='fp16' scales losses by what the host decides: use bf16"
+    recorder = None if fault else make_recorder(device)
+    if recorder is not None:
+        return recorder, ""
+    fault = fault or f"there is no CUDA device, the student is on {device}"
+    return None, f"the step is not recorded as a CUDA graph, it runs as it is: {fault}"
 
 
 def choose_performance(wanted: Literal["default", "max"] | Performance, device: torch.device) -> Performance:
@@ -99,6 +130,9 @@ def make_optimizer(given: Optimizer | MakeOptimizer, student: nn.Module, perform
     if isinstance(given, Optimizer):
         return given
     options: dict[str, Any] = {"fused": True} if performance.fused_optimizer and _can_fuse(given) else {}
+    chosen: dict[str, Any] = given.keywords if isinstance(given, partial) else {}
+    if performance.cuda_graph and (options or chosen.get("fused")) and _takes(given, "capturable"):
+        options["capturable"] = True
     return partial(given, **options)(student.parameters())
 
 
@@ -110,6 +144,17 @@ def why_not_fused(given: Optimizer | MakeOptimizer, made: Optimizer) -> str:
     if isinstance(given, Optimizer):
         return f"the optimizer is made already: give a function, as partial({kind}, lr=...), to have it fused"
     return f"the optimizer is not fused: give partial({kind}, lr=...) without fused and foreach, if it can be"
+
+
+def why_not_recorded(made: Optimizer) -> str:
+    """Return why an optimizer's step is not in the graph of a step, or nothing where it is."""
+    known = type(made) in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+    if known and all(group.get("fused") and group.get("capturable", True) for group in made.param_groups):
+        return ""
+    return (
+        "the optimizer's step follows the CUDA graph, it is not in it: that takes a fused Adam, AdamW or SGD, "
+        "given as a function, with Performance(fused_optimizer=True)"
+    )
 
 
 def compiled_if_possible(
@@ -149,8 +194,11 @@ def _probe(value: torch.Tensor) -> torch.Tensor:
 
 def _can_fuse(make: MakeOptimizer) -> bool:
     chosen: dict[str, Any] = make.keywords if isinstance(make, partial) else {}
+    return _takes(make, "fused") and chosen.get("fused") is None and not chosen.get("foreach")
+
+
+def _takes(make: MakeOptimizer, name: str) -> bool:
     try:
-        takes = "fused" in inspect.signature(make).parameters
+        return name in inspect.signature(make).parameters
     except ValueError:  # a builtin
         return False
-    return takes and chosen.get("fused") is None and not chosen.get("foreach")

@@ -76,6 +76,32 @@ def test_weight_zero_equals_absent_and_is_never_run(toy):
     assert recorder.calls == 0
 
 
+def test_the_weights_of_now_are_those_that_count(toy):
+    distiller = toy.distiller()
+    batch, weights = toy.batch(), {"supervise/heatmap": 0.25}
+    assert distiller.weights == distiller(batch).weights
+    step = distiller.compute_losses(batch, weights)
+    assert step.weights == weights
+    assert list(step.parts) == ["supervise/heatmap"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_a_weight_in_a_tensor_is_the_number_to_the_bit(toy, dtype):
+    def loss(prediction, target):
+        return losses.mse(prediction, target).to(dtype)
+
+    stage = Stage("a", [Supervise("heatmap", loss, weight=0.3)], until=Epochs(1))
+    distiller, batch = Distiller(toy.student(), Curriculum(stage)), toy.batch()
+    distiller.student.eval()  # without dropout
+    found = []
+    for weights, scales in (({"supervise/heatmap": 0.3}, None), ({"supervise/heatmap": 9.0}, 0.3)):
+        laid = None if scales is None else {"supervise/heatmap": torch.tensor(scales, dtype=torch.float64)}
+        step = distiller.compute_losses(batch, weights, laid)
+        assert step.total.dtype == dtype
+        found.append([step.total, *torch.autograd.grad(step.total, list(distiller.student.parameters()))])
+    assert all(map(torch.equal, *found))
+
+
 def test_a_ramp_from_zero_runs_its_teacher_only_once_above_zero(toy):
     recorder = Recorder("ramped")
     curriculum = one_stage(

@@ -54,17 +54,17 @@ def test_nothing_is_read_on_the_host_between_looks(toy, tmp_path, no_waiting, ma
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-@pytest.mark.parametrize("performance", ["default", "max"])
-def test_the_device_is_not_waited_for_between_looks(toy, tmp_path, performance):
-    made = trainer(toy, tmp_path, toy.distiller(), log_every=1000, performance=performance)
+@pytest.mark.parametrize("make", [*MAKERS.values(), "max"], ids=[*MAKERS, "max"])
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9, "clip_norm": 1.0}], ids=["plain", "averaged"])
+def test_the_device_is_not_waited_for_between_looks(toy, tmp_path, sync_errors, make, options):
+    # Compiled only once, which takes long.
+    performance, make = ("max", MAKERS["teachers"]) if make == "max" else ("default", make)
+    made = trainer(toy, tmp_path, make(toy), log_every=1000, performance=performance, **options)
     batch = {name: value.pin_memory() for name, value in toy.batch().items()}
     for _ in range(3):
         made.step(batch)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with sync_errors():
         made.step(batch)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_scaled_step_is_the_same(toy, tmp_path):
