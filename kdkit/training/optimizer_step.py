@@ -6,6 +6,7 @@ import torch
 
 from kdkit.batch import Batch
 from kdkit.distiller import Distiller
+from kdkit.errors import ConfigurationError
 from kdkit.stage import Stage
 from kdkit.training.engine import Engine
 from kdkit.training.finite_guard import FiniteGuard
@@ -108,8 +109,12 @@ class OptimizerStep:
 
     def _replay(self, group: Sequence[Batch], step: int, recorded: RecordedStep) -> dict[str, torch.Tensor]:
         """Take the whole step and return its losses by objective."""
-        (host_batch,) = group
-        batch = self._prepare(host_batch)
+        if len(group) > 1:
+            raise ConfigurationError(
+                f"Trainer: a step that is recorded as a CUDA graph is of one batch, found {len(group)}: leave out "
+                f"Performance(cuda_graph=True), or give one batch a step"
+            )
+        batch = self._prepare(group[0])
         losses = recorded(batch)
         self._guard.watch(step, losses, batch)
         self.losses.add(losses)

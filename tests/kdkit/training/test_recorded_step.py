@@ -46,7 +46,7 @@ from kdkit.training import tuning
 from kdkit.training.recordable import teacher_fault
 
 from .interruption import Fragile, Interrupted
-from .tape import TapeRecorder
+from .tape import Tape, TapeRecorder
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
 EAGER, RECORDED = Performance(fused_optimizer=True), Performance(fused_optimizer=True, cuda_graph=True)
@@ -285,6 +285,25 @@ def test_losses_that_were_given_stay_when_the_step_is_replayed(toy, tmp_path, ta
     totals = [float(losses.total) for losses in given]
     assert len(set(totals)) == 6
     assert [float(losses.samples["supervise/heatmap"].mean()) for losses in given] == pytest.approx(totals)
+
+
+def test_a_replay_reads_nothing_on_the_host(toy, tmp_path, tape):
+    made = trainer(ramps(toy), tmp_path, loader(toy), ema=0.9, clip_norm=0.05, log_every=1000)
+    made._step._always_looks = False  # as on an accelerator
+    made.distiller.curriculum.steps_per_epoch = 5
+    batch = toy.batch()
+    for _ in range(6):
+        made.step(batch)
+    with Tape() as around:
+        made.step(batch)
+    assert tape.replays == 2
+    assert around.reads == []
+
+
+def test_a_step_of_several_batches_is_refused(toy, tmp_path, tape):
+    made = trainer(in_one_stage(toy), tmp_path, [toy.batch()])
+    with pytest.raises(ConfigurationError, match="of one batch, found 2"):
+        made.step(toy.batch(), toy.batch())
 
 
 class Unknown(Teacher):
