@@ -8,7 +8,8 @@ from kdkit.distiller import Distiller
 class StepFixtures:
     """Notices when a stage begins, what trains changes, or a weight lies elsewhere in memory.
 
-    Looking costs some 0.1 milliseconds for a network of a thousand weights, while the device works.
+    Looking takes the host a moment at every step, while the device works: a weight that was moved unnoticed would
+    be trained where it no longer is.
 
     Args:
         distiller: student and curriculum.
