@@ -89,8 +89,9 @@ class Distiller:
     @property
     def weights(self) -> dict[str, float]:
         """The weight that each objective of the active stage has now; one whose weight is 0 is absent."""
-        value = self.curriculum.value
-        found = [(objective.name, value(objective.schedule)) for objective in self.stage.objectives]
+        curriculum = self.curriculum
+        value = curriculum.value
+        found = [(objective.name, value(objective.schedule)) for objective in curriculum.stage.objectives]
         return {name: weight for name, weight in found if weight != 0}
 
     def compute_losses(

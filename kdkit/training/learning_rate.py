@@ -36,13 +36,12 @@ class LearningRate:
             factor = curriculum.value(stage.learning_rate) / self._own[0]
         if curriculum.progress.steps < stage.warmup_steps:
             factor *= (curriculum.progress.steps + 1) / stage.warmup_steps
-        rates = [own * factor for own in self._own]
         if self._tensors:
-            self._fill(rates)
+            self._fill([own * factor for own in self._own])
         else:
-            for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-        self.current = rates[0]
+            for group, own in zip(self._optimizer.param_groups, self._own, strict=True):
+                group["lr"] = own * factor
+        self.current = self._own[0] * factor
         return self.current
 
     def keep_on_device(self, device: torch.device) -> None:

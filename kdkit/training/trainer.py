@@ -210,13 +210,15 @@ class Trainer:
         """
         if not batches:
             raise ConfigurationError("Trainer.step needs at least one batch")
-        return self._enter(self._step(batches))
+        entered = self._step(batches)
+        if entered is not None:
+            self._enter(entered)
+        return entered
 
-    def _enter(self, entered: Stage | None) -> Stage | None:
-        if entered is not None and entered.optimizer == "fresh":
+    def _enter(self, stage: Stage) -> None:
+        if stage.optimizer == "fresh":
             self._step.forget()
             self._engine.reset_optimizer()
-        return entered
 
     def _run_epoch(self) -> None:
         curriculum = self.distiller.curriculum
@@ -257,8 +259,8 @@ class Trainer:
         curriculum = self.distiller.curriculum
         self._step.look()
         metrics = self._evaluate() if self._evaluation.is_due else {}
-        if not curriculum.finished:
-            self._enter(self.distiller.end_epoch(metrics))
+        if not curriculum.finished and (entered := self.distiller.end_epoch(metrics)) is not None:
+            self._enter(entered)
         if curriculum.finished and not metrics:
             metrics = self._evaluate()
         improved = self._evaluation.is_improvement(metrics)
