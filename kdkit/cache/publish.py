@@ -3,10 +3,11 @@
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from kdkit import claims
 from kdkit.errors import CacheError
 from kdkit.files import write_atomically
 
@@ -38,57 +39,17 @@ def remove_leftovers(path: Path) -> None:
 
 @contextmanager
 def claim(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Claim the right to make a file; a claim ends with the process that has it, however that ends.
-
-    Beside the file there is a lock file as long as it is claimed.
-
-    Args:
-        path: the file to be made.
-        wait: whether to wait for who has claimed it.
-
-    Yields:
-        Whether it is claimed: always, if it was waited for.
+    """Claim the right to make a file of a cache, see :func:`kdkit.claims.claim`.
 
     Raises:
         CacheError: if the folder cannot be written to.
     """
-    lock_file = path.with_name(f".{path.stem}.lock")
-    try:
-        handle = _lock(lock_file, wait)
-    except OSError as error:
-        raise _refusal(error, path) from error
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None:
-            # Before it is unlocked: who locks it after this finds that it is no longer the file of that name.
-            lock_file.unlink(missing_ok=True)
-            os.close(handle)
-
-
-def _lock(path: Path, wait: bool) -> int | None:
-    import fcntl  # where there is none (Windows), caches can only be read
-
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _has_name(handle, path):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-
-
-def _has_name(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False
+            claimed = stack.enter_context(claims.claim(path, wait=wait))
+        except OSError as error:
+            raise _refusal(error, path) from error
+        yield claimed
 
 
 def _refusal(error: OSError, path: Path) -> Exception:
