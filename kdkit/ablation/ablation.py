@@ -1,0 +1,162 @@
+"""Variants by seeds, each trained once, at equal steps."""
+
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kdkit.ablation.results import Results
+from kdkit.ablation.trial import Trial
+from kdkit.ablation.variant import Variant
+from kdkit.claims import claim
+from kdkit.errors import ConfigurationError, RunFolderError
+from kdkit.files import write_atomically
+
+Progress = Callable[[str], object]
+
+
+class Ablation:
+    """Trains every variant with every seed, each in a folder of its own, and compares them.
+
+    What is finished is never trained again, so that a study which was stopped, or is given another seed or
+    another variant, goes on. Several processes may be at one study at once: each takes trainings that nobody is
+    at.
+
+    Args:
+        variants: what is compared; the first is the baseline, unless another is named.
+        seeds: at least three tell something.
+        out: the study's folder.
+        metric: the metric that decides; larger is better unless ``mode`` is ``min``.
+        baseline: the variant that the others are compared with.
+        mode: whether a larger (``max``) or smaller (``min``) metric is better; only said in tables and figures.
+        config: what all variants have in common, of plain JSON types: a study is only gone on with under the same.
+
+    Raises:
+        ConfigurationError: if names repeat, there are no seeds or one twice, or no such baseline.
+    """
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        seeds: Sequence[int],
+        out: str | Path,
+        *,
+        metric: str,
+        baseline: str | None = None,
+        mode: str = "max",
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.variants, self.seeds, self.out = tuple(variants), tuple(seeds), Path(out)
+        self.metric, self.mode = metric, mode
+        names = [variant.name for variant in self.variants]
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ConfigurationError(
+                f"an ablation compares two variants or more of different names, found {names}"
+            )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigurationError(f"an ablation needs seeds, each once, found {list(self.seeds)}")
+        if mode not in ("max", "min"):
+            raise ConfigurationError(f"mode is {mode!r}, it must be 'max' or 'min'")
+        self.baseline = names[0] if baseline is None else baseline
+        if self.baseline not in names:
+            raise ConfigurationError(f"the baseline '{self.baseline}' is none of the variants {names}")
+        self._config = json.loads(json.dumps({"metric": metric, **(config or {})}))
+
+    def run(self, progress: Progress | None = None) -> Results:
+        """Train what is not trained yet, seed by seed, and return what there is then.
+
+        What another process is at is left to it: the results are whole when the last process returns.
+
+        Args:
+            progress: called with a line for every training that begins or was there.
+
+        Raises:
+            RunFolderError: if the folder holds a study of another configuration.
+            ConfigurationError: if a training took another number of steps than it is allowed, or did not give
+                the metric.
+        """
+        say = progress or (lambda line: None)
+        self._open()
+        for seed, variant in self._grid():
+            path = self.trial_path(variant.name, seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with claim(path, wait=False) as claimed:
+                if not claimed:
+                    say(f"{variant.name}, seed {seed}: another process is at it")
+                elif path.exists():
+                    say(f"{variant.name}, seed {seed}: is there")
+                else:
+                    say(f"{variant.name}, seed {seed}: begins")
+                    self._keep(path, variant, seed, variant.train(seed, path.parent / "run"))
+        return self.results()
+
+    def results(self) -> Results:
+        """Return what is finished so far.
+
+        Raises:
+            ConfigurationError: if the trials' steps are not what the variants are allowed.
+        """
+        trials: dict[str, dict[int, Trial]] = {variant.name: {} for variant in self.variants}
+        for seed, variant in self._grid():
+            path = self.trial_path(variant.name, seed)
+            if path.exists():
+                trials[variant.name][seed] = Trial.from_json(json.loads(path.read_text())["trial"])
+        results = Results(trials, self.metric, self.baseline, self.mode)
+        self._require_equal_steps(results)
+        return results
+
+    def trial_path(self, variant: str, seed: int) -> Path:
+        """Return where a training's outcome is kept; the training itself is in ``run/`` beside it."""
+        return self.out / variant / f"seed-{seed}" / "trial.json"
+
+    def _grid(self) -> Iterator[tuple[int, Variant]]:
+        # Seed by seed, so that a study that is stopped has whole pairs to compare.
+        return ((seed, variant) for seed in self.seeds for variant in self.variants)
+
+    def _open(self) -> None:
+        path = self.out / "study.json"
+        self.out.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_atomically(path, lambda file: file.write(json.dumps(self._config, indent=1).encode()))
+        found = json.loads(path.read_text())
+        differing = sorted(
+            key for key in found.keys() | self._config.keys() if found.get(key) != self._config.get(key)
+        )
+        if differing:
+            told = "; ".join(
+                f"{key}: there {found.get(key)!r}, now {self._config.get(key)!r}" for key in differing
+            )
+            raise RunFolderError(
+                f"'{self.out}' holds a study of another configuration ({told}): give another folder, or the same "
+                f"configuration"
+            )
+
+    def _keep(self, path: Path, variant: Variant, seed: int, trial: Trial) -> None:
+        if self.metric not in trial.metrics:
+            raise ConfigurationError(
+                f"variant '{variant.name}' gave {sorted(trial.metrics)}, and not the metric '{self.metric}'"
+            )
+        content = {
+            "variant": variant.name,
+            "summary": variant.summary,
+            "seed": seed,
+            "trial": trial.to_json(),
+            "versions": {"python": platform.python_version(), "torch": version("torch")},
+        }
+        write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
+
+    def _require_equal_steps(self, results: Results) -> None:
+        budgets = {variant.name: variant.budget for variant in self.variants}
+        for seed, reference in results.trials[self.baseline].items():
+            for name, trials in results.trials.items():
+                if seed not in trials:
+                    continue
+                allowed = round(reference.steps * budgets[name] / budgets[self.baseline])
+                if trials[seed].steps != allowed:
+                    raise ConfigurationError(
+                        f"variant '{name}', seed {seed}, took {trials[seed].steps} steps, and not {allowed}: to "
+                        f"compare at equal length, give every variant as many steps as '{self.baseline}', or say "
+                        f"budget=... of what is longer on purpose"
+                    )

@@ -1,0 +1,39 @@
+"""One of the things that an ablation compares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdkit.ablation.trial import Trial
+from kdkit.errors import ConfigurationError
+
+Train = Callable[[int, Path], Trial]
+"""Trains with a seed in a folder, or goes on there, and returns the trial. Everything that is drawn at random must
+follow from the seed, and the same seed must give every variant the same initial student and the same samples."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe, a network or a setting, trained anew for each seed.
+
+    Args:
+        name: unique; also the name of its folder.
+        train: trains it.
+        budget: how many times the baseline's optimizer steps it takes; what takes another number is refused, so
+            that nothing wins by having trained for longer unsaid.
+        summary: a line on what it is.
+
+    Raises:
+        ConfigurationError: if the name is no name of a folder, or the budget is not above 0.
+    """
+
+    name: str
+    train: Train
+    budget: float = 1.0
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name.startswith(".") or Path(self.name).name != self.name:
+            raise ConfigurationError(f"a variant's name is also its folder's, {self.name!r} cannot be one")
+        if not self.budget > 0:
+            raise ConfigurationError(f"variant '{self.name}': budget is {self.budget}, it must be above 0")

@@ -1,0 +1,133 @@
+import json
+from functools import partial
+
+import pytest
+
+from kdkit import ConfigurationError, RunFolderError
+from kdkit.ablation import Ablation, Trial, Variant
+from kdkit.claims import claim
+
+
+def test_differences_are_paired_by_seed(ablation):
+    results = ablation().run()
+    rows = {row.name: row for row in results.rows}
+    assert list(rows) == ["plain", "odkd", "longer"]
+    assert rows["plain"].difference is None
+    # The seeds differ by far more than the variants: only pairs show it.
+    assert rows["odkd"].metric.low < rows["plain"].metric.mean
+    assert rows["odkd"].difference.mean == pytest.approx(0.02)
+    assert rows["odkd"].difference.leaves_out_zero
+    assert not rows["longer"].difference.leaves_out_zero
+    assert results.difference("plain", "odkd").mean == pytest.approx(-0.02)
+
+
+def test_nothing_is_trained_twice(ablation, trainings):
+    first = ablation().run()
+    assert len(trainings.done) == 9
+    lines = []
+    again = ablation().run(lines.append)
+    assert len(trainings.done) == 9
+    assert again == first
+    assert lines == [f"{name}, seed {seed}: is there" for seed in (0, 1, 2) for name in trainings.values]
+
+
+def test_a_study_that_was_stopped_goes_on(ablation, trainings, monkeypatch):
+    train, left = trainings.train, [4]
+
+    def stopped(*arguments, **options):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(trainings, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        ablation().run()
+    # Seed by seed, so that there is something to compare.
+    partly = ablation().results()
+    assert {name: list(trials) for name, trials in partly.trials.items()} == {
+        "plain": [0, 1],
+        "odkd": [0],
+        "longer": [0],
+    }
+    left[0] = 99
+    whole = ablation().run()
+    assert sorted(trainings.done) == sorted((name, seed) for name in trainings.values for seed in (0, 1, 2))
+    assert all(len(trials) == 3 for trials in whole.trials.values())
+
+
+def test_another_seed_and_another_variant_are_added(ablation, trainings, tmp_path):
+    ablation(seeds=(0, 1)).run()
+    assert ablation(seeds=(0, 1, 2)).run().rows[0].metric.count == 3
+    assert len(trainings.done) == 9
+    variants = [*trainings.variants(longer=2.0), Variant("more", partial(trainings.train, name="odkd"))]
+    Ablation(variants, (0, 1, 2), tmp_path / "study", metric="AP").run()
+    assert len(trainings.done) == 12
+
+
+def test_what_another_process_is_at_is_left_to_it(ablation, trainings):
+    study = ablation()
+    path = study.trial_path("odkd", 1)
+    path.parent.mkdir(parents=True)
+    lines = []
+    with claim(path, wait=False):
+        results = study.run(lines.append)
+    assert ("odkd", 1) not in trainings.done
+    assert list(results.trials["odkd"]) == [0, 2]
+    assert "odkd, seed 1: another process is at it" in lines
+    assert results.difference("odkd", "plain").count == 2
+    assert list(study.run().trials["odkd"]) == [0, 1, 2]
+
+
+def test_unequal_steps_are_refused(ablation):
+    with pytest.raises(ConfigurationError, match=r"'longer', seed 0, took 200 steps, and not 100: .* budget="):
+        ablation(budget=1.0).run()
+
+
+def test_another_configuration_is_refused_by_name(ablation, trainings):
+    ablation(config={"batch": 8, "data": "people"}).run()
+    with pytest.raises(RunFolderError, match="batch: there 8, now 16"):
+        ablation(config={"batch": 16, "data": "people"}).run()
+    assert len(trainings.done) == 9
+
+
+def test_the_metric_must_be_there(tmp_path):
+    variants = [Variant(name, lambda seed, folder: Trial({"loss": 1.0}, 1, 1)) for name in ("a", "b")]
+    with pytest.raises(ConfigurationError, match=r"'a' gave \['loss'\], and not the metric 'AP'"):
+        Ablation(variants, (0,), tmp_path, metric="AP").run()
+    assert not list(tmp_path.rglob("trial.json"))
+
+
+@pytest.mark.parametrize(
+    ("names", "seeds", "options"),
+    [
+        (("a",), (0,), {}),
+        (("a", "a"), (0,), {}),
+        (("a", "b"), (), {}),
+        (("a", "b"), (1, 1), {}),
+        (("a", "b"), (0,), {"baseline": "c"}),
+        (("a", "b"), (0,), {"mode": "most"}),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(tmp_path, names, seeds, options):
+    variants = [Variant(name, lambda seed, folder: Trial({"AP": 1.0}, 1, 1)) for name in names]
+    with pytest.raises(ConfigurationError):
+        Ablation(variants, seeds, tmp_path, metric="AP", **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
+def test_a_name_must_be_a_folders(name):
+    with pytest.raises(ConfigurationError, match="folder"):
+        Variant(name, lambda seed, folder: Trial({}, 1, 1))
+
+
+def test_trials_survive_their_files(ablation):
+    study = ablation(seeds=(0,))
+    results = study.run()
+    content = json.loads(study.trial_path("plain", 0).read_text())
+    assert content["seed"] == 0
+    assert Trial.from_json(content["trial"]) == results.trials["plain"][0]
+    assert results.trials["plain"][0].curve == ((50, {"AP": 0.15}),)
+    with pytest.raises(ConfigurationError, match="no trial"):
+        Trial.from_json({"metrics": {}})

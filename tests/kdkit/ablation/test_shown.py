@@ -1,0 +1,57 @@
+"""Tables and pictures."""
+
+import json
+
+import pytest
+
+from kdkit import ConfigurationError
+from kdkit.ablation import Results, draw_curves, draw_differences, results_table
+
+
+def test_the_table_says_what_is_clear(ablation):
+    results = ablation().run()
+    head, titles, plain, odkd, longer = results_table(results).splitlines()
+    assert str(results) == results_table(results)
+    assert "AP, larger is better" in head
+    assert titles.split()[0] == "variant"
+    assert plain.split() == ["plain", "3", "0.3500", "(0.2258", "to", "0.4742)", "100", "800"]
+    assert "+0.0200" in odkd
+    assert " *" in odkd
+    assert " *" not in longer
+
+
+def test_json_holds_every_number(ablation):
+    results = ablation().run()
+    content = json.loads(json.dumps(results.to_json()))
+    assert [row["name"] for row in content["rows"]] == ["plain", "odkd", "longer"]
+    assert content["rows"][0]["difference"] is None
+    assert content["rows"][1]["difference"]["count"] == 3
+    assert content["trials"]["odkd"]["2"]["metrics"] == {"AP": 0.37}
+
+
+def test_a_point_a_seed_is_drawn(ablation, tmp_path):
+    figure = draw_differences(ablation().run(), tmp_path / "differences.png")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["odkd", "longer"]
+    points = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert len(points) == 2
+    assert list(points[0].get_xdata()) == pytest.approx([0.02, 0.02, 0.02])
+    assert (tmp_path / "differences.png").stat().st_size > 1000
+
+
+def test_one_seed_has_no_bar(ablation):
+    (axes,) = draw_differences(ablation(seeds=(0,)).run()).axes
+    assert not [line for line in axes.lines if line.get_linewidth() == 2]
+
+
+def test_curves_are_means_in_bands(ablation, tmp_path):
+    figure = draw_curves(ablation().run(), ["plain", "longer"], tmp_path / "curves.png")
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["plain", "longer"]
+    assert list(axes.lines[0].get_ydata()) == pytest.approx([0.175])
+    assert len(axes.collections) == 2
+
+
+def test_nothing_to_compare_is_said():
+    with pytest.raises(ConfigurationError, match="no variant has a seed in common"):
+        draw_differences(Results({"plain": {}, "odkd": {}}, "AP", "plain"))
