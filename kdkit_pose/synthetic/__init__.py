@@ -28,7 +28,8 @@ pycocotools reads:
 >>> folder.cleanup()
 """
 
+from kdkit_pose.synthetic.annotator import Annotator
 from kdkit_pose.synthetic.coco_format import write_coco
 from kdkit_pose.synthetic.people import SyntheticPeople, SyntheticPicture
 
-__all__ = ["SyntheticPeople", "SyntheticPicture", "write_coco"]
+__all__ = ["Annotator", "SyntheticPeople", "SyntheticPicture", "write_coco"]

@@ -13,6 +13,7 @@ import cv2
 from kdkit.errors import ConfigurationError, RunFolderError
 from kdkit.files import write_atomically
 from kdkit_pose.skeleton import COCO
+from kdkit_pose.synthetic.annotator import Annotator
 from kdkit_pose.synthetic.people import SyntheticPeople
 
 _JPEG_QUALITY: Final = 92
@@ -73,6 +74,7 @@ def write_coco(
     workers: int = 0,
     progress: Callable[[int], None] | None = None,
     first_image_id: int = 1,
+    annotator: Annotator | None = None,
 ) -> Path:
     """Write a set as COCO files: `annotations/person_keypoints_<split>.json` and `images/<split>/<id>.jpg`.
 
@@ -87,6 +89,7 @@ def write_coco(
         workers: processes that draw; 0 draws in this one. The files do not depend on it.
         progress: called with the number of pictures written so far.
         first_image_id: id of the first picture, at least 1.
+        annotator: redoes the exact annotations, as people make them; by default they stay exact.
 
     Returns:
         Path of the annotation file.
@@ -119,7 +122,8 @@ def write_coco(
         if progress is not None:
             progress(len(entries))
     names = [f"{split}/{picture_name(first_image_id + index)}" for index in range(len(people))]
-    text = json.dumps(coco_dictionary(people, entries, names, first_image_id), separators=(",", ":"))
+    content = coco_dictionary(people, entries, names, first_image_id)
+    text = json.dumps(content if annotator is None else annotator.annotate(content), separators=(",", ":"))
     os.replace(partial, pictures)
     write_atomically(target, lambda file: file.write(text.encode()))
     return target

@@ -168,3 +168,15 @@ def test_a_resumed_command_changes_nothing(chain, run, tmp_path):
         *("--evaluate-every", 1, "--input-size", "64x64", "--out", chain.folder / "primary"),
     )
     assert (chain.folder / "primary" / "metrics.jsonl").read_text() == before
+
+
+def test_synthesize_annotates_as_people_do(run, tmp_path):
+    for name, options in (("exact", ()), ("people", ("--coco-labels",))):
+        run("synthesize", "--out", tmp_path / name, "--train", 2, "--val", 1, *options)
+    files = {
+        (name, split): (tmp_path / name / "annotations" / f"person_keypoints_{split}.json").read_text()
+        for name in ("exact", "people")
+        for split in ("train", "val")
+    }
+    assert files["exact", "train"] != files["people", "train"]
+    assert files["exact", "val"] == files["people", "val"]

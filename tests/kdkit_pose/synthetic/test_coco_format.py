@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from kdkit.errors import ConfigurationError, RunFolderError
-from kdkit_pose.synthetic import SyntheticPeople, write_coco
+from kdkit_pose.synthetic import Annotator, SyntheticPeople, write_coco
 
 # pycocotools 2.0.11 does not yet know numpy 2's `copy` keyword.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -98,3 +98,13 @@ def test_bad_arguments_are_refused(tmp_path: Path, arguments: dict) -> None:
     with pytest.raises(ConfigurationError):
         write_coco(SyntheticPeople(1), tmp_path, **arguments)
     assert files_below(tmp_path) == {}
+
+
+def test_an_annotator_redoes_what_is_written(tmp_path: Path) -> None:
+    people, annotator = SyntheticPeople(2, seed=1), Annotator(seed=4)
+    exact, redone = (
+        json.loads(write_coco(people, tmp_path / name, "train", annotator=chosen).read_text())
+        for name, chosen in (("exact", None), ("redone", annotator))
+    )
+    assert redone == annotator.annotate(exact)
+    assert redone["annotations"] != exact["annotations"]
