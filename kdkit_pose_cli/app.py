@@ -32,6 +32,7 @@ COMMANDS = {
     "cache info": ("kdkit_pose.cli.cache_contents", "Say what a cache holds and what it was made of."),
     "train": ("kdkit_pose.cli.train", "Train a teacher, or a plain student, on ground truth."),
     "distill": ("kdkit_pose.cli.distill", "Distil a student from its teachers by a recipe."),
+    "ablate": ("kdkit_pose.cli.ablate", "Compare recipes over seeds, at equal epochs, in pairs."),
     "evaluate": ("kdkit_pose.cli.evaluate", "Evaluate a network as COCO does, or two and their difference."),
     "predict": ("kdkit_pose.cli.predict", "Find people's keypoints in pictures, and draw them."),
     "score": (

@@ -42,7 +42,7 @@ from kdkit.ablation.figures import draw_curves, draw_differences
 from kdkit.ablation.interval import Interval, mean_interval
 from kdkit.ablation.results import Results, Row
 from kdkit.ablation.table import results_table
-from kdkit.ablation.trial import Trial, run_trial
+from kdkit.ablation.trial import Trial, run_trial, trial_of
 from kdkit.ablation.variant import Train, Variant
 
 __all__ = [
@@ -58,4 +58,5 @@ __all__ = [
     "mean_interval",
     "results_table",
     "run_trial",
+    "trial_of",
 ]

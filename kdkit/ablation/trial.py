@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,8 @@ from torch import nn
 from kdkit.curriculum import Curriculum
 from kdkit.errors import ConfigurationError
 from kdkit.teacher import Teacher
-from kdkit.training import Trainer
+from kdkit.training import Trainer, TrainingResult
+from kdkit.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,6 @@ class Trial:
 def run_trial(trainer: Trainer, samples_per_step: int, notes: Mapping[str, Any] | None = None) -> Trial:
     """Train to the end, or what is left of it, and return what came out.
 
-    What a network taught is counted by the stages of the run's lines: each sample of a stage counts once for
-    every network of the teachers that the stage needs. Of an epoch in which a stage ends, all steps count for the
-    stage of the last one, and a teacher counts also while a schedule keeps its weight at 0.
-
     Args:
         trainer: a trainer that evaluates.
         samples_per_step: the batch size, times the batches of a step.
@@ -72,20 +70,45 @@ def run_trial(trainer: Trainer, samples_per_step: int, notes: Mapping[str, Any] 
         ConfigurationError: if nothing was evaluated.
     """
     result = trainer.fit()
+    return trial_of(result, trainer.folder.path, trainer.distiller.curriculum, samples_per_step, notes)
+
+
+def trial_of(
+    result: TrainingResult,
+    folder: str | Path,
+    curriculum: Curriculum,
+    samples_per_step: int,
+    notes: Mapping[str, Any] | None = None,
+) -> Trial:
+    """Return what came out of a finished run.
+
+    What a network taught is counted by the stages of the run's lines: each sample of a stage counts once for
+    every network of the teachers that the stage needs. Of an epoch in which a stage ends, all steps count for the
+    stage of the last one, and a teacher counts also while a schedule keeps its weight at 0.
+
+    Args:
+        result: what :meth:`kdkit.Trainer.fit` returned.
+        folder: the run's.
+        curriculum: the run's.
+        samples_per_step: the batch size, times the batches of a step.
+        notes: goes into the trial.
+
+    Raises:
+        ConfigurationError: if nothing was evaluated.
+    """
     if not result.metrics:
         raise ConfigurationError("an ablation compares metrics: give the Trainer evaluate=...")
-    lines = [json.loads(line) for line in trainer.folder.metrics.read_text().splitlines()]
+    lines = RunFolder(folder).read_metrics()
     curve = tuple(
         (line["step"], {name: line[name] for name in result.metrics})
         for line in lines
         if result.metrics.keys() <= line.keys()
     )
-    steps = _steps_by_stage(lines)
     return Trial(
         metrics=dict(result.metrics),
         steps=result.steps,
         samples=result.steps * samples_per_step,
-        teacher_passes=_passes(trainer.distiller.curriculum, steps, samples_per_step),
+        teacher_passes=_passes(curriculum, _steps_by_stage(lines), samples_per_step),
         seconds=lines[-1]["seconds"],
         curve=curve,
         notes=dict(notes or {}),

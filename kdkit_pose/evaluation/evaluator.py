@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +111,17 @@ class Evaluator:
     def score(self, results: list[Result]) -> Metrics:
         """The metrics of ``results``, so that one run of the network can be both scored and written."""
         return coco_metrics(self._annotations, results, skeleton=self._skeleton, boxes=self._boxes)
+
+    def score_pictures(self, results: list[Result], pictures: Collection[int]) -> Metrics:
+        """The metrics of ``results`` on some of the pictures, by their ids, as if there were no others."""
+        whole = self._annotations.dataset
+        part = {
+            **whole,
+            "images": [image for image in whole["images"] if image["id"] in pictures],
+            "annotations": [one for one in whole["annotations"] if one["image_id"] in pictures],
+        }
+        found = [result for result in results if result["image_id"] in pictures]
+        return coco_metrics(part, found, skeleton=self._skeleton, boxes=self._boxes)
 
     def __repr__(self) -> str:
         return (

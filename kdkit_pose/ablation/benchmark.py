@@ -1,0 +1,268 @@
+"""The fixed synthetic benchmark: drawn people and crowds, teachers by a fixed recipe, students to compare."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from kdkit import DataError, RunFolderError
+from kdkit.files import write_atomically
+from kdkit_pose import models, recipes
+from kdkit_pose.ablation.split_evaluator import SplitEvaluator
+from kdkit_pose.ablation.study import PoseStudy
+from kdkit_pose.codecs import DARK, Codec
+from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
+from kdkit_pose.fit import FitSettings, fit
+from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.synthetic import Annotator, SyntheticPeople, write_coco
+
+Labels = Literal["exact", "coco"]
+Split = Literal["train", "val"]
+
+_MOST_IN_MEMORY = 4_000  # pictures
+
+# Unlike any seed that somebody draws other people by.
+_SEEDS = {"train_people": 610_001, "train_crowds": 610_002, "val_people": 610_003, "val_crowds": 610_004}
+_FUSIONS = {"senior": "concat", "senior_multiply": "multiply", "senior_add": "add", "blind": "none"}
+
+
+@dataclass(frozen=True)
+class BenchmarkSize:
+    """How large the benchmark is.
+
+    Args:
+        train_pictures: to train on; half of them are crowds.
+        val_pictures: to evaluate on; half of them are crowds.
+        input_size: width and height of the networks' input, in pixels.
+        sigma: of the heatmaps' Gaussian, in cells.
+        teacher: the network of all teachers.
+        student: the network of the students.
+        batch_size: persons an optimizer step.
+        primary_epochs: of the primary teacher.
+        senior_epochs: of each other teacher, which starts from the primary's weights.
+        epochs: of a student.
+        teacher_rate: Adam's learning rate for teachers; it falls as a cosine.
+        rate: Adam's learning rate for students; likewise.
+        evaluations: of a student, evenly over its epochs.
+    """
+
+    train_pictures: int = 20_000
+    val_pictures: int = 2_000
+    input_size: tuple[int, int] = (192, 256)
+    sigma: float = 2.0
+    teacher: str = "hrnet_w32"
+    student: str = "hrnet_w16"
+    batch_size: int = 128
+    primary_epochs: int = 20
+    senior_epochs: int = 10
+    epochs: int = 30
+    teacher_rate: float = 1e-3
+    rate: float = 1e-3
+    evaluations: int = 10
+
+
+FULL = BenchmarkSize()
+"""For a GPU."""
+
+SMALL = BenchmarkSize(
+    train_pictures=1_000,
+    val_pictures=200,
+    input_size=(96, 128),
+    sigma=1.5,
+    teacher="hrnet_w16_small",
+    student="hrnet_w8_small",
+    batch_size=32,
+    primary_epochs=12,
+    senior_epochs=6,
+    epochs=20,
+    teacher_rate=2e-3,
+    rate=3e-3,
+    evaluations=5,
+)
+"""For two CPU cores."""
+
+AUGMENT = Augment(half_body_probability=0.0, scale_factor=0.2, rotation_factor=20.0)
+"""What training persons vary by: less than the reference's, since these trainings are short."""
+
+
+class SyntheticBenchmark:
+    """Fixed people, teachers trained on them, and the study of students.
+
+    Everything is made where it is first needed and found again later; what was stopped goes on.
+
+    Args:
+        out: the folder of people, teachers and studies.
+        size: :data:`FULL`, :data:`SMALL`, or one's own.
+        labels: whether training annotations are ``exact``, or as ``coco``'s are: see :class:`Annotator`. Teachers
+            learn from the same.
+        workers: processes that read samples.
+        cpu: stay on the CPU even where there is an accelerator.
+        say: called with a line on what is done.
+    """
+
+    def __init__(
+        self,
+        out: str | Path,
+        size: BenchmarkSize = SMALL,
+        labels: Labels = "exact",
+        *,
+        workers: int = 0,
+        cpu: bool = False,
+        say: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self.out, self.size, self.labels = Path(out), size, labels
+        self._workers, self._cpu, self._say = workers, cpu, say
+        self.codec: Codec = DARK(input_size=size.input_size, sigma=size.sigma)
+
+    def study(self, roles: tuple[str, ...], student: str | None = None) -> PoseStudy:
+        """Return the study of students, with the teachers of some roles.
+
+        Args:
+            roles: of the teachers that are needed; see :data:`kdkit_pose.ablation.ROWS`.
+            student: another network than the size's.
+        """
+        size = self.size
+        teachers = {role: MaskAwareTeacher(role, self.teacher(role)) for role in roles}
+        settings = FitSettings(
+            batch_size=size.batch_size,
+            learning_rate=size.rate,
+            schedule="cosine",
+            workers=self._workers,
+            evaluate_every=max(size.epochs // size.evaluations, 1),
+            cpu=self._cpu,
+        )
+        return PoseStudy(
+            student=student or size.student,
+            train=self.train,
+            evaluator=self.evaluator(),
+            teachers=teachers,
+            epochs=size.epochs,
+            settings=settings,
+            describe={"benchmark": self.describe()},
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the benchmark is, in plain JSON types."""
+        description: dict[str, Any] = json.loads(
+            json.dumps({"size": asdict(self.size), "labels": self.labels, "augment": repr(AUGMENT)})
+        )
+        return description
+
+    def train(self, seed: int) -> PoseDataset:
+        """Return the training persons, augmented by a seed."""
+        annotator = Annotator() if self.labels == "coco" else None
+        return self._persons("train", annotator, augment=AUGMENT, seed=seed)
+
+    def evaluator(self) -> SplitEvaluator:
+        """Return what judges networks: on all validation pictures, and the AP of people and of crowds alone."""
+        data = self._persons("val")
+        separate = len(benchmark_people(self.size, "val")["people"])
+        splits = {
+            "people": [picture for picture in data.image_ids if picture <= separate],
+            "crowds": [picture for picture in data.image_ids if picture > separate],
+        }
+        return SplitEvaluator(loader(data, 64), data.coco_dict(), self.codec, splits=splits)
+
+    def teacher(self, role: str) -> models.PoseNetwork:
+        """Return a role's trained network.
+
+        The primary learns from nothing; each other one goes on from its weights for as long as the others do.
+        """
+        size, folder = self.size, self.out / f"teachers-{self.labels}" / role
+        torch.manual_seed(0)
+        network = models.create(size.teacher, mask_fusion=_FUSIONS.get(role, "none"))
+        epochs = size.primary_epochs
+        if role != "primary":
+            primary = self.out / f"teachers-{self.labels}" / "primary" / "student.safetensors"
+            if not primary.exists():
+                self.teacher("primary")
+            models.load_checkpoint(network, primary)
+            epochs = size.senior_epochs
+        settings = FitSettings(
+            batch_size=size.batch_size,
+            learning_rate=size.teacher_rate,
+            schedule="cosine",
+            workers=self._workers,
+            evaluate_every=epochs,
+            export="last",
+            cpu=self._cpu,
+        )
+        curriculum = recipes.supervised(until=epochs, learning_rate=settings.rate())
+        self._say(f"teacher {role}: {network.name}, {epochs} epochs")
+        result = fit(
+            *(network, curriculum, self.train(0), folder, settings),
+            evaluator=self.evaluator(),
+            config={"role": role, "benchmark": self.describe()},
+        )
+        shown = ("val/AP", "val/AP_people", "val/AP_crowds")
+        told = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in shown if name in result.metrics)
+        self._say(f"teacher {role}: {told}")
+        models.load_checkpoint(network, result.student)
+        return network
+
+    def _persons(self, split: Split, annotator: Annotator | None = None, **options: Any) -> CocoKeypoints:
+        """A split's persons: separate people first, then crowds."""
+        path = self._drawn(split)
+        if annotator is not None:
+            exact, path = json.loads(path.read_text()), path.with_stem(f"{path.stem}_{self.labels}")
+            if not path.exists():
+                _write_json(path, annotator.annotate(exact))
+        # Decoding takes longer than all else that is done to a small person; a large set does not fit in memory.
+        small = self.size.train_pictures <= _MOST_IN_MEMORY
+        return CocoKeypoints(path, self._people / "images", codec=self.codec, cache_images=small, **options)
+
+    @property
+    def _people(self) -> Path:
+        return self.out / "people"
+
+    def _drawn(self, split: Split) -> Path:
+        """The exact annotations of a split, drawn where they are not there yet."""
+        sets = benchmark_people(self.size, split)
+        path = self._people / "annotations" / f"person_keypoints_{split}.json"
+        if path.exists():
+            _require_same(path, sets)
+            return path
+        parts, first = [], 1
+        for kind, people in sets.items():
+            part = path.with_stem(f"{path.stem}_{kind}")
+            if not part.exists():
+                self._say(f"drawing {len(people)} pictures of {kind} ({split})")
+                write_coco(
+                    *(people, self._people, f"{split}_{kind}"),
+                    workers=min(2, os.cpu_count() or 1),
+                    first_image_id=first,
+                )
+            parts.append(json.loads(part.read_text()))
+            first += len(people)
+        joined = {name: [one for part in parts for one in part[name]] for name in ("images", "annotations")}
+        _write_json(path, {**parts[0], **joined, "info": {"description": repr(sets), "version": "1"}})
+        return path
+
+
+def benchmark_people(size: BenchmarkSize, split: Split) -> dict[str, SyntheticPeople]:
+    """Return the people and the crowds of a split; no picture of one split is in the other."""
+    pictures = size.train_pictures if split == "train" else size.val_pictures
+    crowds = pictures // 2
+    return {
+        "people": SyntheticPeople(pictures - crowds, seed=_SEEDS[f"{split}_people"], crowded=0.0),
+        "crowds": SyntheticPeople(crowds, seed=_SEEDS[f"{split}_crowds"], crowded=1.0),
+    }
+
+
+def _require_same(path: Path, sets: dict[str, SyntheticPeople]) -> None:
+    try:
+        description = json.loads(path.read_text())["info"]["description"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"'{path}' is not a whole COCO file ({error}): remove it, or give another folder"
+        ) from error
+    if description != repr(sets):
+        raise RunFolderError(f"'{path}' holds other people ({description}) than {sets!r}: give another folder")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_atomically(path, lambda file: file.write(json.dumps(content, separators=(",", ":")).encode()))

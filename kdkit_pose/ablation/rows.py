@@ -1,0 +1,177 @@
+"""What is compared: recipes by name, each of the same number of epochs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from kdkit import ConfigurationError, Curriculum, Distill, Schedule, TargetTransform, Teacher, Truncate
+from kdkit_pose import recipes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every row is built from.
+
+    Args:
+        teachers: by role, those that are there.
+        epochs: the length of a row.
+        rate: the learning rate over the run.
+        outputs: the student's heatmaps.
+    """
+
+    teachers: Mapping[str, Teacher]
+    epochs: int
+    rate: Schedule
+    outputs: Sequence[str] = ("heatmap",)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The arguments that every recipe takes."""
+        return {"learning_rate": self.rate, "outputs": self.outputs}
+
+    def halves(self, first: str, second: str, share: float = 0.5) -> dict[str, int]:
+        """The arguments that part the epochs between two stages; each has one at least.
+
+        Raises:
+            ConfigurationError: if there are fewer than two epochs.
+        """
+        if self.epochs < 2:
+            raise ConfigurationError(f"two stages need two epochs at least, there is {self.epochs}")
+        earlier = min(max(round(self.epochs * share), 1), self.epochs - 1)
+        return {f"{first}_until": earlier, f"{second}_until": self.epochs - earlier}
+
+
+@dataclass(frozen=True)
+class PoseRow:
+    """A recipe with its settings.
+
+    Args:
+        summary: what it is, in a line.
+        teachers: the roles of those it learns from.
+        build: makes its curriculum.
+        budget: how many times the epochs of the others it takes.
+    """
+
+    summary: str
+    teachers: tuple[str, ...]
+    build: Callable[[Plan], Curriculum]
+    budget: float = 1.0
+
+    def curriculum(self, plan: Plan) -> Curriculum:
+        """Return its curriculum.
+
+        Raises:
+            ConfigurationError: if a teacher is missing.
+        """
+        if missing := [role for role in self.teachers if role not in plan.teachers]:
+            raise ConfigurationError(f"there is no teacher for {missing}, only for {sorted(plan.teachers)}")
+        return self.build(replace(plan, epochs=round(plan.epochs * self.budget)))
+
+
+def _odkd(senior: str = "senior", *, share: float = 0.5, **options: Any) -> Callable[[Plan], Curriculum]:
+    """ODKD with a senior of one's choice; nothing is binarized unless it is said."""
+
+    def build(plan: Plan) -> Curriculum:
+        arguments = {
+            "senior_binarized": "none",
+            **plan.shared,
+            **plan.halves("primary", "senior", share),
+            **options,
+        }
+        return recipes.odkd(plan.teachers["primary"], plan.teachers[senior], **arguments)
+
+    return build
+
+
+def _reversed(plan: Plan) -> Curriculum:
+    arguments = {"primary_binarized": "none", **plan.shared, **plan.halves("senior", "primary")}
+    return recipes.reversed_order(plan.teachers["primary"], plan.teachers["senior"], **arguments)
+
+
+def _alone(recipe: Callable[..., Curriculum], role: str, **options: Any) -> Callable[[Plan], Curriculum]:
+    return lambda plan: recipe(plan.teachers[role], until=plan.epochs, **plan.shared, **options)
+
+
+def _joint(plan: Plan) -> Curriculum:
+    return recipes.joint(plan.teachers["primary"], plan.teachers["senior"], until=plan.epochs, **plan.shared)
+
+
+def _plain(plan: Plan) -> Curriculum:
+    return recipes.supervised(until=plan.epochs, **plan.shared)
+
+
+def _taught_through(transform: TargetTransform) -> Callable[[Plan], Curriculum]:
+    """ODKD whose senior's heatmaps go through a transform."""
+
+    def build(plan: Plan) -> Curriculum:
+        primary, senior = _odkd()(plan)
+        objectives = [
+            replace(one, transform=transform) if isinstance(one, Distill) else one for one in senior.objectives
+        ]
+        return Curriculum(primary, replace(senior, objectives=objectives))
+
+    return build
+
+
+_BOTH = ("primary", "senior")
+
+ROWS: Mapping[str, PoseRow] = MappingProxyType(
+    {
+        "plain": PoseRow("ground truth alone", (), _plain),
+        "plain_twice": PoseRow("ground truth alone, for twice as long", (), _plain, budget=2.0),
+        "fpd": PoseRow("one teacher as strong, without the mask", ("blind",), _alone(recipes.fpd, "blind")),
+        "primary_only": PoseRow("the primary teacher", ("primary",), _alone(recipes.primary_only, "primary")),
+        "senior_only": PoseRow(
+            "the senior teacher", ("senior",), _alone(recipes.senior_only, "senior", binarized="none")
+        ),
+        "joint": PoseRow("both teachers at once", _BOTH, _joint),
+        "odkd": PoseRow("the primary, then the senior; nothing binarized", _BOTH, _odkd()),
+        "reversed": PoseRow("the senior, then the primary", _BOTH, _reversed),
+        "odkd_blind": PoseRow("odkd, its senior without the mask", ("primary", "blind"), _odkd("blind")),
+        "odkd_truth": PoseRow("odkd, then the truth binarized", _BOTH, _odkd(senior_binarized="truth")),
+        "odkd_teacher": PoseRow("odkd, then the senior binarized", _BOTH, _odkd(senior_binarized="teacher")),
+        "odkd_both": PoseRow("odkd, then both binarized at 0.5", _BOTH, _odkd(senior_binarized="both")),
+        **{
+            f"odkd_both_{threshold}": PoseRow(
+                f"odkd, then both binarized at {threshold}",
+                _BOTH,
+                _odkd(senior_binarized="both", threshold=threshold),
+            )
+            for threshold in (0.1, 0.3, 0.7)
+        },
+        "odkd_truncate": PoseRow(
+            "odkd, the senior's values below 0.1 left out", _BOTH, _taught_through(Truncate(0.1))
+        ),
+        "odkd_early": PoseRow("odkd, a quarter with the primary", _BOTH, _odkd(share=0.25)),
+        "odkd_late": PoseRow("odkd, three quarters with the primary", _BOTH, _odkd(share=0.75)),
+        "odkd_multiply": PoseRow(
+            "odkd, the image multiplied by the mask", ("primary", "senior_multiply"), _odkd("senior_multiply")
+        ),
+        "odkd_add": PoseRow("odkd, the mask by a stem of its own", ("primary", "senior_add"), _odkd("senior_add")),
+    }
+)
+"""Every row by its name. The teacher ``blind`` is the senior's network, trained alike, without the mask."""
+
+CORE = ("plain", "fpd", "primary_only", "senior_only", "joint", "odkd", "reversed", "odkd_both")
+"""The rows that say whether ODKD helps, and whether its order and its binarization do."""
+
+
+def rows_named(names: Sequence[str]) -> dict[str, PoseRow]:
+    """Return rows by name, in the order given.
+
+    Raises:
+        ConfigurationError: if there is no such row.
+    """
+    if unknown := [name for name in names if name not in ROWS]:
+        raise ConfigurationError(f"there are no rows {unknown}, only {', '.join(ROWS)}")
+    return {name: ROWS[name] for name in names}
+
+
+def roles_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the roles of the teachers that rows need, each once.
+
+    Raises:
+        ConfigurationError: if there is no such row.
+    """
+    return tuple(dict.fromkeys(role for row in rows_named(names).values() for role in row.teachers))

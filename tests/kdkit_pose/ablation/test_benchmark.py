@@ -1,0 +1,123 @@
+"""The synthetic benchmark at toy size, and a study on it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kdkit import ConfigurationError, RunFolderError
+from kdkit_pose.ablation import SMALL, SyntheticBenchmark, benchmark_people
+
+TOY = replace(
+    SMALL,
+    train_pictures=5,
+    val_pictures=4,
+    input_size=(64, 64),
+    teacher="hrnet_w8_small",
+    batch_size=4,
+    primary_epochs=1,
+    senior_epochs=1,
+    epochs=2,
+    evaluations=1,
+)
+NAMES = ("plain", "odkd")
+
+
+@pytest.fixture(scope="module")
+def said():
+    return []
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, said):
+    return SyntheticBenchmark(tmp_path_factory.mktemp("benchmark"), TOY, "coco", cpu=True, say=said.append)
+
+
+@pytest.fixture(scope="module")
+def study(bench):
+    return bench.study(("primary", "senior"))
+
+
+@pytest.fixture(scope="module")
+def results(study, bench):
+    return study.ablation(NAMES, (0, 1), bench.out / "core").run()
+
+
+def test_people_and_crowds_are_of_one_file_and_no_picture_is_in_both_splits(bench, results):
+    folder = bench.out / "people" / "annotations"
+    exact, redone, val = (
+        json.loads((folder / f"person_keypoints_{name}.json").read_text())
+        for name in ("train", "train_coco", "val")
+    )
+    assert [image["id"] for image in exact["images"]] == [1, 2, 3, 4, 5]
+    assert len({one["id"] for one in exact["annotations"]}) == len(exact["annotations"])
+    assert exact["annotations"] != redone["annotations"]
+    assert "annotator" not in val["info"]
+    people = {repr(one) for split in ("train", "val") for one in benchmark_people(TOY, split).values()}
+    assert len(people) == 4
+    crowded = [one["image_id"] for one in exact["annotations"] if one["image_id"] > 3]
+    assert len(crowded) / 2 > (len(exact["annotations"]) - len(crowded)) / 3
+
+
+def test_rows_take_the_same_steps_and_say_what_they_cost(results, study):
+    plain, odkd = results.rows
+    assert plain.metric.count == odkd.metric.count == 2
+    assert plain.steps == odkd.steps > 2
+    assert (plain.teacher_passes, odkd.teacher_passes) == (0, odkd.samples)
+    trial = results.trials["odkd"][0]
+    assert set(trial.teacher_passes) == {"primary", "senior"}
+    assert {"val/AP", "val/AP_people", "val/AP_crowds"} <= trial.metrics.keys()
+    assert trial.notes == {"decoder": "peak"}
+
+
+def test_a_seed_gives_every_row_the_same_beginning(bench, results):
+    """The first step's samples and weights are the same, so rows differ by what they learn from alone."""
+    torch.manual_seed(0)
+    first, second = (bench.train(0)[0, 1] for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(bench.train(1)[0, 1]["image"], first["image"])
+
+
+def test_a_row_repeats_itself(study, results, bench, tmp_path):
+    again = study.ablation(NAMES, (0,), tmp_path).run()
+    assert again.trials["odkd"][0].metrics == results.trials["odkd"][0].metrics
+    files = [
+        load_file(folder / "odkd" / "seed-0" / "run" / "student.safetensors")
+        for folder in (tmp_path, bench.out / "core")
+    ]
+    assert all(torch.equal(files[0][name], files[1][name]) for name in files[0])
+
+
+def test_teachers_are_made_once_and_the_senior_reads_the_mask(bench, study, said):
+    assert study.teachers["senior"].reads == ("image", "mask")
+    assert study.teachers["primary"].reads == ("image",)
+    before = (bench.out / "teachers-coco" / "senior" / "metrics.jsonl").read_bytes()
+    again = SyntheticBenchmark(bench.out, TOY, "coco", cpu=True).study(("primary", "senior"))
+    assert {role: one.fingerprint() for role, one in again.teachers.items()} == {
+        role: one.fingerprint() for role, one in study.teachers.items()
+    }
+    assert (bench.out / "teachers-coco" / "senior" / "metrics.jsonl").read_bytes() == before
+    assert any("teacher senior: hrnet_w8_small, 1 epochs" in line for line in said)
+
+
+def test_the_evaluator_judges_parts_as_if_there_were_no_other(bench, study):
+    network = study.teachers["primary"].module
+    evaluator = bench.evaluator()
+    results = evaluator.results(network)
+    everyone = evaluator.score_pictures(results, {1, 2, 3, 4})
+    assert everyone == evaluator.score(results)
+    assert evaluator.score_pictures([], {1})["AP"] == 0
+
+
+def test_another_size_in_the_folder_is_refused(bench, results):
+    other = SyntheticBenchmark(bench.out, replace(TOY, train_pictures=6), cpu=True)
+    with pytest.raises(RunFolderError, match="holds other people"):
+        other.train(0)
+
+
+def test_a_missing_teacher_is_named_before_anything_is_trained(study, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"row 'fpd': there is no teacher for \['blind'\]"):
+        study.ablation(("plain", "fpd"), (0,), tmp_path / "study")
+    assert not (tmp_path / "study").exists()

@@ -1,0 +1,79 @@
+"""ablate."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kdkit_pose.ablation import SMALL, benchmark
+from kdkit_pose.cli import ablate
+
+NET = "hrnet_w8_small"
+
+
+@pytest.fixture(scope="module")
+def mine(chain):
+    teachers = ["--primary", chain.student("primary"), "--senior", chain.student("senior")]
+    val = ["--val-annotations", chain.val]
+    return ["ablate", "--student", NET, *chain.data, *val, *teachers, "--epochs", 2, "--evaluate-every", 1]
+
+
+def test_rows_by_seeds_on_data_of_ones_own(mine, run, tmp_path):
+    out, figures = tmp_path / "study", tmp_path / "figures.json"
+    grid = ["--rows", "plain,odkd", "--seeds", "0,1", "--cpu", "--out", out]
+    printed = run(*mine, *grid, "--json", figures)
+    assert "odkd, seed 1: begins" in printed
+    assert "differences to 'plain', paired by seed" in printed
+    content = json.loads(figures.read_text())
+    assert [(row["name"], row["metric"]["count"]) for row in content["rows"]] == [("plain", 2), ("odkd", 2)]
+    assert content["rows"][1]["difference"]["count"] == 2
+    for name in ("differences.png", "curves.png"):
+        assert (out / name).stat().st_size > 1000
+    study = json.loads((out / "study.json").read_text())
+    assert len(study["teacher_files"]["senior"]["sha256"]) == 64
+    again = run(*mine, "--rows", "plain,odkd,joint", "--seeds", "0", "--cpu", "--out", out)
+    assert "plain, seed 0: is there" in again
+    assert "joint, seed 0: begins" in again
+
+
+def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
+    toy = replace(
+        SMALL,
+        train_pictures=4,
+        val_pictures=2,
+        input_size=(64, 64),
+        teacher=NET,
+        batch_size=4,
+        primary_epochs=1,
+        senior_epochs=1,
+        epochs=2,
+        evaluations=1,
+    )
+    monkeypatch.setattr(ablate, "SMALL", toy)
+    grid = ["--rows", "plain,odkd", "--seeds", "0"]
+    printed = run("ablate", "--synthetic", "small", "--labels", "coco", *grid, "--cpu", "--out", tmp_path)
+    assert "teacher senior: hrnet_w8_small, 1 epochs" in printed
+    assert (tmp_path / f"coco-{NET}" / "odkd" / "seed-0" / "trial.json").exists()
+    assert toy.train_pictures < benchmark.SMALL.train_pictures
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--rows", "plain,odk"], "no rows ['odk'], only plain"),
+        (["--rows", "plain"], "an ablation compares two variants"),
+        (["--rows", "plain,fpd"], "the rows learn from teachers that are not given: --blind"),
+        (["--rows", "plain,odkd", "--seeds", "0,x"], "--seeds are whole numbers parted by commas, such as 0,1,2"),
+        (["--rows", "plain,odkd", "--labels", "coco"], "--labels would change nothing: needs --synthetic"),
+        (["--synthetic", "small"], "would change nothing: --synthetic brings its own"),
+    ],
+)
+def test_what_does_not_fit_is_refused_first(mine, fail, tmp_path, options, words):
+    assert words in fail(*mine, *options, "--out", tmp_path / "out")
+    assert not list(tmp_path.glob("out/*/seed-*"))
+
+
+def test_what_is_needed_is_named(fail, tmp_path):
+    message = fail("ablate", "--out", tmp_path / "out")
+    assert "give --student, --train-annotations, --images, --val-annotations" in message
+    assert "or --synthetic small" in message
