@@ -31,7 +31,8 @@ def claim(path: Path, *, wait: bool) -> Iterator[bool]:
         if handle is not None:
             # Before it is unlocked: who locks it after this finds that it is no longer the file of that name.
             lock_file.unlink(missing_ok=True)
-            os.close(handle)
+            # Processes that were forked meanwhile, such as a loader's, hold the open file as well.
+            _unlock(handle)
 
 
 def _lock(path: Path, wait: bool) -> int | None:
@@ -50,6 +51,13 @@ def _lock(path: Path, wait: bool) -> int | None:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _unlock(handle: int) -> None:
+    import fcntl
+
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
 
 
 def _has_name(handle: int, path: Path) -> bool:

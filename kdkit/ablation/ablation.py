@@ -1,6 +1,7 @@
 """Variants by seeds, each trained once, at equal steps."""
 
 import json
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -137,6 +138,11 @@ class Ablation:
         if self.metric not in trial.metrics:
             raise ConfigurationError(
                 f"variant '{variant.name}' gave {sorted(trial.metrics)}, and not the metric '{self.metric}'"
+            )
+        if not math.isfinite(value := trial.metrics[self.metric]):
+            raise ConfigurationError(
+                f"variant '{variant.name}', seed {seed}, gave {self.metric} = {value}: look at the run in "
+                f"'{path.parent}'; nothing of it is kept in the study"
             )
         content = {
             "variant": variant.name,

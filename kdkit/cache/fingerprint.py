@@ -30,10 +30,11 @@ def cache_fingerprint(
     ========== ==========================================================================================
     teacher    the weights of its members, and its makeup where it has several or is not one of them
     transforms what is applied to each output
-    prepare    what is applied to batches, if anything is
+    prepare    what is applied to batches, or ``none``
+    mode       ``views``, a target for each; or ``canonical``, see :class:`kdkit.cache.CanonicalTeacher`
     inputs     names, types and shapes of the fields that it reads
     data       the data set's ``fingerprint()``, if it has one
-    seed       the data set's attribute ``seed``, if it has one
+    seed       the data set's attribute ``seed``, or ``none``
     versions   of the format, and of kdkit
     ========== ==========================================================================================
 
@@ -54,10 +55,12 @@ def cache_fingerprint(
     found = {
         "teacher": _teacher(teacher),
         "transforms": repr({name: one for name, one in sorted((transforms or {}).items()) if one != Identity()}),
-        "prepare": None if prepare is None else callable_name(prepare),
+        # Also where there is none: what is absent would not be compared.
+        "prepare": "none" if prepare is None else callable_name(prepare),
+        "mode": "views",
         "inputs": _inputs(teacher, dataset, prepare),
         "data": dataset.fingerprint() if hasattr(dataset, "fingerprint") else None,
-        "seed": str(dataset.seed) if hasattr(dataset, "seed") else None,
+        "seed": str(dataset.seed) if hasattr(dataset, "seed") else "none",
         "versions": f"format {FORMAT}, kdkit {kdkit.__version__}",
     }
     items = {**{key: value for key, value in found.items() if value is not None}, **given}

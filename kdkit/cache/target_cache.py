@@ -150,7 +150,7 @@ class TargetCache:
         return targets
 
     def verify(self, which: Verify = "all", *, progress: Progress | None = None) -> None:
-        """Look at the checksums of records: of ``all``, or of a ``sample`` of 64, always the same.
+        """Look at the checksums of records: of ``all``, or of a ``sample`` of 64, others each time.
 
         Args:
             which: of which.
@@ -162,7 +162,8 @@ class TargetCache:
         records = self.header.records
         rows: Sequence[int] = range(records)
         if which == "sample" and records > _SAMPLE:
-            rows = sorted(random.Random(0).sample(rows, _SAMPLE))
+            # Others each time, so that what is damaged is found some day; the global generator stays as it is.
+            rows = sorted(random.Random().sample(rows, _SAMPLE))
         damaged: list[int] = []
         done = 0
         for part in _chunks(rows):
@@ -175,16 +176,7 @@ class TargetCache:
 
     def info(self) -> str:
         """Return lines of text on what the cache holds and what it was made of."""
-        header = self.header
-        size = sum(header.shard_bytes(shard) for shard in range(header.shards))
-        lines = [
-            f"{header.samples:,} samples x {header.views} views = {header.records:,} records of "
-            f"{header.record_bytes} bytes in {header.shards} shards, {size / 1e6:,.1f} MB"
-        ]
-        for name, output in header.outputs.items():
-            lines.append(f"{name}: {list(output.shape)} as {output.codec!r}, {self._inexactness(name)}")
-        lines += [f"{key}: {value}" for key, value in {**header.fingerprint, **header.recorded}.items()]
-        return "\n".join(lines)
+        return "\n".join(describe_cache(self.header, self.inexact))
 
     def _positions(self, ids: Integers, views: Integers) -> Integers:
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
@@ -235,19 +227,37 @@ class TargetCache:
             f"view {view}) has not its checksum; {count} of {looked_at} records looked at have not; {_REMEDY}"
         )
 
-    def _inexactness(self, name: str) -> str:
-        inexact, total = self.inexact[name]
-        return f"maps not stored exactly: {inexact} of {total}"
-
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_shards": {}}
 
     def __repr__(self) -> str:
         outputs = ", ".join(
-            f"{name} {list(output.shape)} as {output.codec!r} ({self._inexactness(name)})"
+            f"{name} {list(output.shape)} as {output.codec!r} ({_inexactness(self.inexact[name])})"
             for name, output in self.header.outputs.items()
         )
         return f"TargetCache({self.header.samples} samples x {self.header.views} views, {outputs})"
+
+
+def describe_cache(header: Header, inexact: Counts) -> list[str]:
+    """Return lines on what a cache holds and what it was made of.
+
+    Args:
+        header: the cache's.
+        inexact: of each output the maps not stored exactly, and all; nothing where that is not known yet.
+    """
+    size = sum(header.shard_bytes(shard) for shard in range(header.shards))
+    lines = [
+        f"{header.samples:,} samples x {header.views} views = {header.records:,} records of "
+        f"{header.record_bytes} bytes in {header.shards} shards, {size / 1e6:,.1f} MB"
+    ]
+    for name, output in header.outputs.items():
+        counted = f", {_inexactness(inexact[name])}" if name in inexact else ""
+        lines.append(f"{name}: {list(output.shape)} as {output.codec!r}{counted}")
+    return [*lines, *(f"{key}: {value}" for key, value in {**header.fingerprint, **header.recorded}.items())]
+
+
+def _inexactness(counts: tuple[int, int]) -> str:
+    return "maps not stored exactly: {} of {}".format(*counts)
 
 
 def read_ids(folder: Path, header: Header) -> Integers:

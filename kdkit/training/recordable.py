@@ -2,6 +2,7 @@
 
 from kdkit.balance import Uncertainty
 from kdkit.cache.cached_teacher import CachedTeacher
+from kdkit.cache.canonical_teacher import CanonicalTeacher
 from kdkit.distill import Distill
 from kdkit.distiller import Distiller
 from kdkit.ema_teacher import EMATeacher
@@ -46,9 +47,9 @@ def teacher_fault(teacher: Teacher) -> str:
             return teacher_fault(teacher.teacher)
         case EnsembleTeacher():
             return next((fault for member in teacher.teachers if (fault := teacher_fault(member))), "")
-        case CachedTeacher():
+        case CachedTeacher() | CanonicalTeacher():
             looks_up = f"teacher '{teacher.name}' looks its records up on the host: give it records=..."
-            return looks_up if teacher.reads == ("id", "view") else ""
+            return looks_up if teacher.records is None else ""
         # An average moves between the steps, in place.
         case ModuleTeacher() if type(teacher).targets in (ModuleTeacher.targets, EMATeacher.targets):
             graphs = isinstance(teacher.module, CompiledNetwork) and teacher.module.replays_graphs

@@ -124,12 +124,12 @@ class RecordedStep:
 
     def _rehearse(self, batch: Batch, weights: dict[str, float], *, is_last: bool) -> StepLosses:
         self._fill_scales(weights)
-        random, buffers = host_random_state(), self._fixtures.buffers()
+        random, buffers = host_random_state(self._engine.device), self._fixtures.buffers()
         report, fault = self._recorder.rehearse(lambda: self._work(batch, weights))
         if not self._with_optimizer:
             self._engine.step(self._clip_norm)
         if is_last:
-            if host_random_state() != random:
+            if host_random_state(self._engine.device) != random:
                 fault = fault or "the step draws random numbers on the host"
             if replaced := self._fixtures.replaced(buffers):
                 fault = fault or f"the network replaces its buffer '{replaced}', instead of changing it in place"

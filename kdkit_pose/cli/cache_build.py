@@ -44,7 +44,9 @@ class Persons:
     sigmas: options.SigmasOption = None
     predicted_masks: options.PredictedMasks = None
     augment: options.Augmentation = True
-    seed: Annotated[int, typer.Option(min=0, help="Of the augmentation: the later run's.")] = 0
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the augmentation: the one that distill will be given.")
+    ] = 0
 
     @property
     def files(self) -> DataFiles:
@@ -94,7 +96,7 @@ class Coverage:
 class Heatmaps:
     """What the teacher's heatmaps mean, where its file does not say it."""
 
-    heatmap_codec: Annotated[str | None, typer.Option(help="What distill calls --codec.")] = None
+    codec: options.CodecName = None
     input_size: options.InputSize = None
     sigma: options.Sigma = None
 
@@ -140,9 +142,11 @@ def cache_build(
     persons: Persons,
     out: Annotated[Path, typer.Option(help="The cache's folder; one that is not finished is gone on with.")],
     coverage: Coverage,
-    model: Annotated[str | None, typer.Option(help="Its network, where the file does not say it.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The teacher's network, where its file does not say it.")
+    ] = None,
     mask_fusion: Annotated[
-        str, typer.Option(help="How its mask enters, where the file does not say it.")
+        str, typer.Option(help="How the mask enters the teacher, where its file does not say it.")
     ] = "none",
     storage: Storage,
     heatmaps: Heatmaps,
@@ -224,10 +228,8 @@ class _Components:
 
 def _codec(loaded: LoadedNetwork, heatmaps: Heatmaps, console: Console) -> Codec:
     """Return what the teacher's heatmaps mean, which it knows from then on, and say how it is known."""
-    option = "--heatmap-codec"
-    asked = (heatmaps.heatmap_codec, heatmaps.input_size, heatmaps.sigma)
-    chosen = choose_codec(loaded, *asked, option=option)
-    check_codec(chosen.codec, loaded.codec, loaded.report.path, option=option)
+    chosen = choose_codec(loaded, heatmaps.codec, heatmaps.input_size, heatmaps.sigma)
+    check_codec(chosen.codec, loaded.codec, loaded.report.path)
     console.print(f"heatmaps: {chosen.codec} ({chosen.how})", markup=False)
     loaded.network.codec = chosen.codec
     # As distill has it: how a student's maps are decoded is no matter of what it learns from.

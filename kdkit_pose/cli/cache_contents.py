@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 
 from kdkit import CacheError, TargetCache
+from kdkit.cache.header import read_header, shard_path
+from kdkit.cache.target_cache import describe_cache
 from kdkit_pose.cli import options
 from kdkit_pose.cli.outputs import check_outputs
 from kdkit_pose.cli.show import progress_bar, write_json
@@ -22,17 +24,16 @@ def cache_verify(folder: Folder, json_file: options.Json = None) -> None:
       kdkit-pose cache verify caches/senior
     """
     check_outputs({"--json": json_file}, {})
-    records, damage = 0, None
+    records = 0
     try:
         cache = TargetCache.open(folder, verify="none")
         records = cache.header.records
         with progress_bar("verifying") as progress:
             cache.verify("all", progress=progress)
     except CacheError as error:
-        damage = str(error)
+        write_json({"whole": False, "records": records, "error": str(error)}, json_file)
         raise
-    finally:
-        write_json({"whole": damage is None, "records": records, "error": damage}, json_file)
+    write_json({"whole": True, "records": records, "error": None}, json_file)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{folder}: all {records:,} records are whole", markup=False)
 
@@ -45,17 +46,24 @@ def cache_info(folder: Folder, json_file: options.Json = None) -> None:
       kdkit-pose cache info caches/senior
     """
     check_outputs({"--json": json_file}, {})
-    cache = TargetCache.open(folder, verify="none")
+    header = read_header(folder)
+    missing = [shard for shard in range(header.shards) if not shard_path(folder, shard).exists()]
+    # Of an unfinished one nothing can be read yet but what it is made of.
+    inexact = {} if missing else TargetCache.open(folder, verify="none").inexact
     console = Console(highlight=False, soft_wrap=True)
-    for line in cache.info().splitlines():
+    for line in describe_cache(header, inexact):
         console.print(line if len(line) <= _LINE else f"{line[:_LINE]}...", markup=False)
-    header = cache.header
+    if missing:
+        console.print(
+            f"not finished: {len(missing)} of {header.shards} shards are missing; the same cache build goes on",
+            markup=False,
+        )
     outputs = {
         name: {
             "shape": list(output.shape),
             "codec": output.codec.describe(),
-            "inexact": cache.inexact[name][0],
-            "maps": cache.inexact[name][1],
+            "inexact": inexact[name][0] if name in inexact else None,
+            "maps": inexact[name][1] if name in inexact else None,
         }
         for name, output in header.outputs.items()
     }
@@ -65,6 +73,7 @@ def cache_info(folder: Folder, json_file: options.Json = None) -> None:
         "records": header.records,
         "record_bytes": header.record_bytes,
         "shards": header.shards,
+        "missing_shards": len(missing),
         "bytes": sum(header.shard_bytes(shard) for shard in range(header.shards)),
         "outputs": outputs,
         "fingerprint": dict(header.fingerprint),

@@ -136,7 +136,7 @@ def distill(
         )
         train = _training_persons(teachers, data, console)
         if fast_teachers:
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            device = torch.device("cuda" if torch.cuda.is_available() and not settings.cpu else "cpu")
             size = settings.batch_size
             fast = {role: make_fast(one, train, size, device) for role, one in teachers.live.items()}
             curriculum = curriculum_of({**teachers.by_role, **fast})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from torch import Tensor
@@ -33,10 +33,15 @@ class TeacherCaches:
     """The options that name caches."""
 
     primary_cache: Annotated[
-        Path | None, typer.Option(help="Read its targets from what kdkit-pose cache build made of it.")
+        Path | None,
+        typer.Option(
+            help="Folder that kdkit-pose cache build made of the primary teacher: its heatmaps are "
+            "read, and it is not run."
+        ),
     ] = None
     senior_cache: Annotated[
-        Path | None, typer.Option(help="The same of the senior teacher; either teacher's file may be left out.")
+        Path | None,
+        typer.Option(help="The same of the senior teacher. Beside its cache a teacher's file may be left out."),
     ] = None
 
     @property
@@ -106,9 +111,9 @@ class RoleCache:
         # A pose network's peaks are as wide whatever the zoom.
         return CanonicalTeacher(self.role, self.cache, swapped=swapped, width="kept", records=records)
 
-    def to_config(self) -> dict[str, Any]:
-        """Return what names a run."""
-        return {"path": str(self.cache.path), **self.cache.header.items()}
+    def to_config(self) -> dict[str, str]:
+        """Return what names a run: what it was made of, wherever it lies."""
+        return self.cache.header.items()
 
     def check_skeleton(self, skeleton: Skeleton, data: str) -> None:
         """Require heatmaps of as many keypoints as the data have.

@@ -98,6 +98,16 @@ def test_the_metric_must_be_there(tmp_path):
     assert not list(tmp_path.rglob("trial.json"))
 
 
+def test_a_training_that_failed_is_named_and_not_kept(tmp_path):
+    values = {"a": 0.5, "b": float("nan")}
+    variants = [
+        Variant(name, lambda seed, folder, v=value: Trial({"AP": v}, 1, 1)) for name, value in values.items()
+    ]
+    with pytest.raises(ConfigurationError, match="variant 'b', seed 0, gave AP = nan: look at the run in"):
+        Ablation(variants, (0,), tmp_path, metric="AP").run()
+    assert [path.parent.parent.name for path in tmp_path.rglob("trial.json")] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("names", "seeds", "options"),
     [

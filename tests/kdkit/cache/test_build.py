@@ -236,7 +236,7 @@ def test_batches_are_prepared_as_for_training(tmp_path):
     expected = teacher().targets({"image": data[4, 2]["image"][None] / 2})["heatmap"]
     torch.testing.assert_close(found, expected, rtol=2**-10, atol=1e-7)
     assert cache.fingerprint == cache_fingerprint(teacher(), data, prepare=half_as_bright)
-    with pytest.raises(CacheError, match=r"differs in prepare \(prepare: there 'half_as_bright', now none"):
+    with pytest.raises(CacheError, match=r"differs in prepare \(prepare: there 'half_as_bright', now 'none'"):
         make(tmp_path)
 
 

@@ -179,7 +179,7 @@ def test_the_two_kinds_of_caches_are_told_apart(canonical, cache):
         CanonicalTeacher("a", cache, swapped={})
     with pytest.raises(ConfigurationError, match="a str is no TargetCache"):
         CanonicalTeacher("a", "folder", swapped={})
-    with pytest.raises(CacheError, match="mode: there none, now 'canonical'"):
+    with pytest.raises(CacheError, match="mode: there 'views', now 'canonical'"):
         TargetCache.open(cache.path, expect=CANONICAL)
 
 

@@ -199,6 +199,18 @@ def test_an_item_that_only_one_side_has_is_named(folder):
         TargetCache.open(folder, expect={"machine": "mine"})
 
 
+def doubled(batch):
+    return {**batch, "image": batch["image"] * 2}
+
+
+@pytest.mark.parametrize(("built", "opened"), [(doubled, None), (None, doubled)])
+def test_batches_made_ready_otherwise_are_another_thing_in_both_directions(tmp_path, built, opened):
+    build(tmp_path, prepare=built)
+    TargetCache.open(tmp_path, expect=cache_fingerprint(teacher(), Views(), prepare=built))
+    with pytest.raises(CacheError, match=r"it differs in prepare \(prepare: there '.*', now '"):
+        TargetCache.open(tmp_path, expect=cache_fingerprint(teacher(), Views(), prepare=opened))
+
+
 def flip(path, byte: int, bit: int = 0) -> None:
     content = bytearray(path.read_bytes())
     content[byte] ^= 1 << bit
@@ -283,6 +295,19 @@ def test_a_sample_of_many_records_is_looked_at(tmp_path):
         TargetCache.open(tmp_path)
     with pytest.raises(CacheError, match="40 of 128 records looked at"):
         TargetCache.open(tmp_path, verify="all")
+
+
+def test_another_sample_is_looked_at_each_time(tmp_path):
+    """So that a single damaged record is found some day."""
+    build(tmp_path, Views(samples=64), views=2, shard_records=40)
+    flip(shard_path(tmp_path, 1), 3 * read_header(tmp_path).record_bytes)
+    found = 0
+    for _ in range(24):  # 64 of 128 records each time: 2 ** -24 that none or all have it
+        try:
+            TargetCache.open(tmp_path)
+        except CacheError:
+            found += 1
+    assert 0 < found < 24
 
 
 def test_damaged_ids_are_refused(folder):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from kdkit import (
     Adaptor,
     Agreement,
     Alternate,
+    CachedTeacher,
     ConfigurationError,
     Curriculum,
     Distill,
@@ -36,13 +38,17 @@ from kdkit import (
     Steps,
     Student,
     Supervise,
+    TargetCache,
     Teacher,
     Trainer,
     Uncertainty,
+    build_cache,
     losses,
 )
+from kdkit.cache import CANONICAL, CanonicalTeacher, Dense
 from kdkit.sampling import ViewSampler
 from kdkit.training import tuning
+from kdkit.training.host_random import host_random_state
 from kdkit.training.recordable import teacher_fault
 
 from .interruption import Fragile, Interrupted
@@ -372,6 +378,44 @@ class TestWhatCannotBeRecorded:
             compiled = ModuleTeacher("a", CompiledNetwork(network, chosen), "image", "heatmap")
             assert fault in teacher_fault(compiled)
             assert bool(fault) == bool(teacher_fault(compiled))
+
+    @pytest.mark.parametrize("kind", [CachedTeacher, CanonicalTeacher])
+    def test_a_cached_teacher_that_looks_its_records_up(self, toy, tmp_path, kind):
+        mode = CANONICAL if kind is CanonicalTeacher else None
+        build_cache(
+            *(tmp_path, toy.primary(), Marked(toy.pictures(4))),
+            codecs={"heatmap": Dense("float16")},
+            views=1,
+            ids=range(1000, 1004),
+            fingerprint={"data": "noise", **(mode or {})},
+        )
+        cache = TargetCache.open(tmp_path)
+        swapped = {"swapped": {}} if mode else {}
+        assert "give it records=..." in teacher_fault(kind("cached", cache, **swapped))
+        assert teacher_fault(kind("cached", cache, records="records", **swapped)) == ""
+
+
+class Marked:
+    """Pictures of one look, whichever view is asked for."""
+
+    def __init__(self, pictures) -> None:
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, key):
+        return {**self.pictures[key[0]], "view": torch.tensor(key[1])}
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(())])
+def test_every_generator_of_the_host_is_watched(draw):
+    for device, torchs_own in (("cpu", True), ("cuda", False)):
+        before = host_random_state(torch.device(device))
+        assert host_random_state(torch.device(device)) == before
+        drawn = draw()
+        unseen = torchs_own and isinstance(drawn, torch.Tensor)
+        assert (host_random_state(torch.device(device)) == before) == unseen
 
 
 class Drawing(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from kdkit import Binarize, TargetCache
 from kdkit.cache import BitWindow, Dense, Window
 from kdkit_pose import Augment, CocoKeypoints, MaskAwareTeacher, codecs, models
+from kdkit_pose.cli.cache_contents import cache_verify
 from kdkit_pose.codecs import DARK
 from kdkit_pose.components import count_components
 from kdkit_pose.data import loader
@@ -108,8 +109,8 @@ def test_another_one_in_the_folder_is_refused_and_left(command, fail, built, per
     ("options", "codec"),
     [
         ([], Dense("float16")),
-        (["--codec", "uint8"], Dense("uint8")),
-        (["--codec", "window", "--window", 7], Window(7, "uint8")),
+        (["--store-as", "uint8"], Dense("uint8")),
+        (["--store-as", "window", "--window", 7], Window(7, "uint8")),
     ],
 )
 def test_every_codec(chain, run, persons, tmp_path, options, codec):
@@ -150,7 +151,11 @@ def test_verify_looks_at_every_record_and_names_the_shard(run, fail, built, tmp_
     shard.write_bytes(whole[:-1])
     assert f"'{shard}' has {len(whole) - 1} bytes" in fail("cache", "verify", copied)
     shard.unlink()
-    assert "is not finished: 1 of 1 shards are missing" in fail("cache", "info", copied)
+    assert "is not finished: 1 of 1 shards are missing" in fail("cache", "verify", copied)
+    printed = run("cache", "info", copied, "--json", tmp_path / "info.json")
+    assert "not finished: 1 of 1 shards are missing; the same cache build goes on" in printed
+    assert "transforms: " in printed
+    assert json.loads((tmp_path / "info.json").read_text())["missing_shards"] == 1
     assert "there is no cache in" in fail("cache", "info", tmp_path)
 
 
@@ -158,15 +163,15 @@ def test_verify_looks_at_every_record_and_names_the_shard(run, fail, built, tmp_
     ("options", "words"),
     [
         (["--threshold", 0.3], "--threshold would change nothing: nothing is binarized"),
-        (["--codec", "bit-window"], "--codec bit-window holds zeros and ones"),
-        (["--window", 9], "--window would change nothing: --codec float16 keeps whole maps"),
+        (["--store-as", "bit-window"], "--store-as bit-window holds zeros and ones"),
+        (["--window", 9], "--window would change nothing: --store-as float16 keeps whole maps"),
         (["--predicted-masks", "masks.json"], "the teacher reads no masks"),
         (["--box-threshold", 0.5], "give --boxes too"),
         (["--part", "2/2"], "--part '2/2' must be i/n"),
         (["--part", "half"], "--part 'half' must be i/n"),
-        (["--heatmap-codec", "udp"], "trained for --heatmap-codec dark, not udp"),
+        (["--codec", "udp"], "trained for --codec dark, not udp"),
         (["--input-size", "128x128"], "trained for --input-size 64x64, not 128x128"),
-        (["--codec", "udp"], "--codec"),
+        (["--threshold", 2, "--transform", "binarize"], "--threshold is 2.0, it must be above 0"),
         (["--views", 0], "--views"),
         (["--json", "."], "--json '.' is a folder"),
     ],
@@ -184,7 +189,7 @@ def test_what_does_not_fit_is_refused_before_the_folder_is_made(chain, fail, per
         (["--canonical", "--views", 2], "give --views, the variants"),
         (["--canonical", "--transform", "binarize"], "--transform would change nothing: a canonical cache"),
         (["--canonical", "--seed", 3], "--seed would change nothing: a canonical cache"),
-        (["--canonical", "--codec", "bit-window"], "--codec bit-window holds zeros and ones"),
+        (["--canonical", "--store-as", "bit-window"], "--store-as bit-window holds zeros and ones"),
     ],
 )
 def test_views_or_one_map_for_all(chain, fail, persons, tmp_path, options, words):
@@ -194,9 +199,19 @@ def test_views_or_one_map_for_all(chain, fail, persons, tmp_path, options, words
 
 
 def test_a_canonical_cache_is_told_from_others(chain, run, persons, tmp_path):
-    arguments = ["--teacher", chain.student("primary"), *persons, "--canonical", "--codec", "window"]
+    arguments = ["--teacher", chain.student("primary"), *persons, "--canonical", "--store-as", "window"]
     run("cache", "build", *arguments, "--out", tmp_path / "whole")
     printed = run("cache", "info", tmp_path / "whole")
     assert "x 1 views" in printed
     assert "mode: canonical" in printed
     assert TargetCache.open(tmp_path / "whole").canonical
+
+
+def test_an_interrupted_verification_says_nothing(built, tmp_path, monkeypatch):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TargetCache, "verify", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cache_verify(built[0], tmp_path / "figures.json")
+    assert not (tmp_path / "figures.json").exists()
