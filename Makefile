@@ -38,8 +38,9 @@ format: $(stamp) ## Mend formatting, and what style checks can mend.
 types: $(stamp) ## Check types (mypy --strict).
 	$(bin)/mypy
 
-unit: $(stamp) ## Run the tests; a warning is an error.
-	$(bin)/python -m pytest
+# A worker a core, each with one thread: tiny tensors are faster without more. A file's tests share their fixtures.
+unit: $(stamp) ## Run the tests on all cores; a warning is an error.
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -p no:benchmark
 
 docs: $(stamp) ## Build the site into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict

@@ -107,7 +107,7 @@ def test_the_order_of_the_teachers_does_not_matter(making):
 
 
 @pytest.mark.parametrize(
-    "weights", [None, [0.3], ["left"], [lambda batch: batch["left"]], AGREEMENT, Confidence("peak")], ids=str
+    "weights", [None, [0.3], ["left"], [lambda batch: batch["left"]], AGREEMENT, Confidence("peak")]
 )
 def test_one_teacher_is_that_teacher(weights):
     assert torch.equal(combine(three()[:1], weights=weights), noise(0))

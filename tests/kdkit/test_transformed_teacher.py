@@ -123,7 +123,6 @@ def test_repr_tells_the_transforms():
         ({"outputs": {"depth": Identity()}}, r"no output 'depth' to transform, only \['image', 'mask'\]"),
         ({"inputs": {"image": torch.sigmoid}}, "not a TargetTransform"),
     ],
-    ids=str,
 )
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(ConfigurationError, match=f"teacher 'mirror'.*{message}"):
