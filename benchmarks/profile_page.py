@@ -54,7 +54,8 @@ python benchmarks/profile_page.py
 ## How it is measured
 
 - **Times** of a step are medians without the profiler, of all variants in turns, as in the
-  [benchmarks](benchmarks.md). The profiler makes a step longer, so what it says is kept as shares.
+  [benchmarks](benchmarks.md). The profiler makes a step longer, so what it says is kept as shares;
+  "profiled" is how many times as long the step was that the shares are of. Far above 1, something else ran then.
 - **Parts** are ranges around the teacher, the student's forward, the backward and the optimizer; losses are what
   lies between the first forward and the backward, the rest is what lies elsewhere. Where targets are cached, the
   teacher is reading and decoding them. On a CPU parts are the host's time; on a GPU they are the kernels that the

@@ -51,15 +51,19 @@ class VariantProfile:
         }
         return cls(**{**content, **made})
 
+    def unprofiled(self, seconds: float) -> float:
+        """Return seconds of the profiled step as the same share of the step without the profiler."""
+        return self.seconds * self.breakdown.share(seconds)
+
     @property
     def part_seconds(self) -> dict[str, float]:
-        """The parts' shares of the profiled step, in seconds of the step without the profiler."""
-        return {key: self.seconds * self.breakdown.share(value) for key, value in self.breakdown.parts.items()}
+        """The parts, in seconds of the step without the profiler."""
+        return {key: self.unprofiled(value) for key, value in self.breakdown.parts.items()}
 
     @property
     def idle_seconds(self) -> float:
         """The idle time, likewise."""
-        return self.seconds * self.breakdown.share(self.breakdown.idle)
+        return self.unprofiled(self.breakdown.idle)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ def steps_table(profile: Profile) -> str:
     gpu = profile.setting.gpu
     first = profile.variants[0]
     head = ["variant", "time a step", "95% interval", f"speed to {first.name}", "kernels" if gpu else "operators"]
-    head += ["no kernel runs" if gpu else "no operator runs", "share of the peak"]
+    head += ["no kernel runs" if gpu else "no operator runs", "share of the peak", "profiled"]
     rows = []
     for one in profile.variants:
         (time, *interval), unit = numbers([one.seconds, one.low, one.high], "s")
         cells = [one.name, f"{time} {unit}", " to ".join(interval), f"{first.seconds / one.seconds:.2f}"]
         cells += [f"{one.breakdown.calls:,}", percent(one.breakdown.share(one.breakdown.idle))]
-        rows.append([*cells, percent(profile.roofline(one))])
+        rows.append([*cells, percent(profile.roofline(one)), f"{one.breakdown.seconds / one.seconds:.2f} x"])
     return table(head, rows)
 
 
@@ -62,11 +62,8 @@ def convolutions_table(profile: Profile, variant: VariantProfile) -> str:
         bound = f"{one.memory_bound:.0%} memory" if 0.05 < one.memory_bound < 0.95 else ""
         bound = bound or ("memory" if one.memory_bound > 0.5 else "arithmetic")
         reached, allowed = "", ""
-        if one.seconds:
-            reached, allowed = (
-                f"{giga(one.flops / one.seconds)} GFLOP/s",
-                percent(one.least_seconds / one.seconds),
-            )
+        if seconds := variant.unprofiled(one.seconds):
+            reached, allowed = f"{giga(one.flops / seconds)} GFLOP/s", percent(one.least_seconds / seconds)
         share = percent(variant.breakdown.share(one.seconds))
         rows.append([name, f"{one.calls}", share, f"{one.flops / one.bytes:.0f}", bound, reached, allowed])
     return table(head, rows)

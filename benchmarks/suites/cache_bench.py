@@ -1,4 +1,8 @@
-"""What a record of a target cache takes, and how fast records are read in random order, raw and decoded."""
+"""What a record of a target cache takes, and how fast records are read in random order.
+
+Raw is how a loader's workers read them: they travel with the batch, and are decoded together on the training's
+device. The target is for these.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -49,7 +49,13 @@ def test_a_miss_without_a_cause_says_so():
 
 
 def test_a_page_without_results_says_so():
-    assert page.make_page([], {}).endswith("\nNothing has been measured yet.\n")
+    assert "\nNothing has been measured yet.\n" in page.make_page([], {})
+
+
+def test_a_page_without_a_gpus_results_says_so():
+    assert page.make_page([RESULTS], {}).endswith(page.NO_GPU)
+    on_gpu = replace(RESULTS, records=(replace(RESULTS.records[0], suite=page.GPU_SUITE),))
+    assert page.NO_GPU not in page.make_page([on_gpu], {})
 
 
 def test_every_note_is_of_a_measurement():

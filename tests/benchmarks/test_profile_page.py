@@ -32,8 +32,8 @@ def shares(names, **found):
 def variant(name, seconds, flops, parts, kinds, idle, calls):
     breakdown = Breakdown(2.0, shares(PARTS, **parts), shares(KINDS, **kinds), idle, calls)
     convolutions = (
-        ConvolutionKind("3x3", True, 40, 8 * 10**9, 10**8, 0.4, 0.2, 0.0),
-        ConvolutionKind("1x1", False, 20, 10**9, 10**8, 0.1, 0.05, 1.0),
+        ConvolutionKind("3x3", True, 40, 8 * 10**9, 10**8, 0.4, 0.04, 0.0),
+        ConvolutionKind("1x1", False, 20, 10**9, 10**8, 0.1, 0.01, 1.0),
         ConvolutionKind("1x1", True, 20, 10**9, 10**8, 0.0, 0.05, 0.5),
     )
     memory = Memory(10 * MIB, 30 * MIB if flops > 5e10 else 0, 20 * MIB, 10 * MIB, 50 * MIB, 60 * MIB)
@@ -104,7 +104,7 @@ def test_a_page_has_picture_words_and_tables():
     assert "\n### hrnet_w32 + mask to hrnet_w16, 128x96, batch 16, float32, CPU\n" in text
     assert f"(../images/{profile_page.picture_of(PROFILES, PROFILE)})" in text
     assert say(PROFILE) in text
-    assert "| new | 400 ms | 390 to 410 | 3.00 | 900 | 30% | 50% |\n" in text
+    assert "| new | 400 ms | 390 to 410 | 3.00 | 900 | 30% | 50% | 5.00 x |\n" in text
     assert "- *new*, 100 GFLOP: made up.\n" in text
     assert (
         "|  | old | new | cached | plain |\n|---|---:|---:|---:|---:|\n| teacher | 60% | 30% | 0% | 0% |\n" in text
@@ -112,8 +112,8 @@ def test_a_page_has_picture_words_and_tables():
     # Kinds that no variant has are left out.
     assert "| batch norm | 20% | 0% | 0% | 0% |\n| copies, casts | 0% | 25% | 0% | 0% |\n| no operator |" in text
     assert "| cached | 10.0 MiB |  | 20.0 MiB | 50.0 MiB | 60.0 MiB | 90.0 MiB |\n" in text
-    assert "| 3x3, backward | 40 | 20% | 80 | arithmetic | 20.0 GFLOP/s | 50% |\n" in text
-    assert "| 1x1 | 20 | 5% | 10 | memory | 10.0 GFLOP/s | 50% |\n" in text
+    assert "| 3x3, backward | 40 | 20% | 80 | arithmetic | 100 GFLOP/s | 50% |\n" in text
+    assert "| 1x1 | 20 | 5% | 10 | memory | 50.0 GFLOP/s | 50% |\n" in text
     assert "| 1x1, backward | 20 | 0% | 10 | 50% memory |  |  |\n" in text
     assert "Recorded on 2026-01-02 at commit abc with torch 2; 9 rounds by host clock, 2 threads." in text
 
