@@ -26,7 +26,7 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ from kdkit_pose.fit import FitSettings, fit
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
-from benchmarks.measuring import commit, versions  # noqa: E402
+from benchmarks.measuring import Machine, commit, versions  # noqa: E402
 
 AUGMENTS = {"reference": Augment(), "gentle": GENTLE}
 WIDTHS = {"canonical, warped": "warped", "canonical, width kept": "kept"}
@@ -201,6 +201,7 @@ def main() -> None:
         result = {
             "configuration": {name: _plain(value) for name, value in vars(options).items()},
             "codec": str(codec),
+            "machine": asdict(Machine.here()),
             "versions": versions(),
             "commit": commit(),
             "persons": len(data),

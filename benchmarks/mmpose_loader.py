@@ -20,6 +20,7 @@ the same persons under the same drawn numbers.
 
 import argparse
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import sys
@@ -36,7 +37,19 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, it sees only its own folder
 
-from benchmarks.measuring import CpuClock, Figure, Speed, TakingTurns, Target, Time, Turns, judge
+from benchmarks.measuring import (
+    CpuClock,
+    Figure,
+    Machine,
+    Speed,
+    TakingTurns,
+    Target,
+    Time,
+    Turns,
+    commit,
+    judge,
+    versions,
+)
 from benchmarks.measuring.table import claim, measured
 from benchmarks.reference.absent_modules import do_without
 from benchmarks.reference.mmpose_pipeline import Drawn, ReferencePipeline
@@ -198,7 +211,9 @@ def main() -> None:
             images = folder / "people" / "images"
         figures = measure(annotations, images, folder, options.rounds)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        package = {"mmpose": importlib.metadata.version("mmpose")}
+        made = {"machine": asdict(Machine.here()), "commit": commit(), "versions": versions() | package}
+        options.json.write_text(json.dumps({**made, **figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
