@@ -52,12 +52,7 @@ class Ablation:
         self.variants, self.seeds, self.out = tuple(variants), tuple(seeds), Path(out)
         self.metric, self.mode = metric, mode
         names = [variant.name for variant in self.variants]
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise ConfigurationError(
-                f"an ablation compares two variants or more of different names, found {names}"
-            )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ConfigurationError(f"an ablation needs seeds, each once, found {list(self.seeds)}")
+        require_grid(names, self.seeds)
         if mode not in ("max", "min"):
             raise ConfigurationError(f"mode is {mode!r}, it must be 'max' or 'min'")
         self.baseline = names[0] if baseline is None else baseline
@@ -87,10 +82,12 @@ class Ablation:
                 if not claimed:
                     say(f"{variant.name}, seed {seed}: another process is at it")
                 elif path.exists():
+                    _require_same_variant(path, variant)
                     say(f"{variant.name}, seed {seed}: is there")
                 else:
                     say(f"{variant.name}, seed {seed}: begins")
                     self._keep(path, variant, seed, variant.train(seed, path.parent / "run"))
+                    self.results()  # so that unequal steps are noticed at once
         return self.results()
 
     def results(self) -> Results:
@@ -147,6 +144,7 @@ class Ablation:
         content = {
             "variant": variant.name,
             "summary": variant.summary,
+            "config": variant.to_config(),
             "seed": seed,
             "trial": trial.to_json(),
             "versions": {"python": platform.python_version(), "torch": version("torch")},
@@ -166,3 +164,27 @@ class Ablation:
                         f"compare at equal length, give every variant as many steps as '{self.baseline}', or say "
                         f"budget=... of what is longer on purpose"
                     )
+
+
+def require_grid(names: Sequence[str], seeds: Sequence[int]) -> None:
+    """Require two variants or more and one seed or more, none twice: before anything that takes long.
+
+    Raises:
+        ConfigurationError: if it is otherwise.
+    """
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ConfigurationError(
+            f"an ablation compares two variants or more of different names, found {list(names)}"
+        )
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigurationError(f"an ablation needs seeds, each once, found {list(seeds)}")
+
+
+def _require_same_variant(path: Path, variant: Variant) -> None:
+    """Require that a kept trial is of the same variant, and not of another one of its name."""
+    found, now = json.loads(path.read_text())["config"], variant.to_config()
+    if found != now:
+        raise RunFolderError(
+            f"'{path}' is of another variant '{variant.name}' (there {found}, now {now}): give another folder, or "
+            f"another name"
+        )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from kdkit import DataError, RunFolderError
+from kdkit.claims import claim
 from kdkit.files import write_atomically
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
@@ -172,12 +173,23 @@ class SyntheticBenchmark:
 
         The primary learns from nothing; each other one goes on from its weights for as long as the others do.
         """
-        size, folder = self.size, self.out / f"teachers-{self.labels}" / role
+        folder = self._teachers / role
+        self._teachers.mkdir(parents=True, exist_ok=True)
+        # Of several processes one trains it, and the others wait.
+        with claim(folder, wait=True):
+            return self._train_teacher(role, folder)
+
+    @property
+    def _teachers(self) -> Path:
+        return self.out / f"teachers-{self.labels}"
+
+    def _train_teacher(self, role: str, folder: Path) -> models.PoseNetwork:
+        size = self.size
         torch.manual_seed(0)
         network = models.create(size.teacher, mask_fusion=_FUSIONS.get(role, "none"))
         epochs = size.primary_epochs
         if role != "primary":
-            primary = self.out / f"teachers-{self.labels}" / "primary" / "student.safetensors"
+            primary = self._teachers / "primary" / "student.safetensors"
             if not primary.exists():
                 self.teacher("primary")
             models.load_checkpoint(network, primary)
@@ -223,9 +235,15 @@ class SyntheticBenchmark:
         """The exact annotations of a split, drawn where they are not there yet."""
         sets = benchmark_people(self.size, split)
         path = self._people / "annotations" / f"person_keypoints_{split}.json"
-        if path.exists():
-            _require_same(path, sets)
-            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with claim(path, wait=True):
+            if path.exists():
+                _require_same(path, sets)
+            else:
+                self._draw(split, path, sets)
+        return path
+
+    def _draw(self, split: Split, path: Path, sets: dict[str, SyntheticPeople]) -> None:
         parts, first = [], 1
         for kind, people in sets.items():
             part = path.with_stem(f"{path.stem}_{kind}")
@@ -240,7 +258,6 @@ class SyntheticBenchmark:
             first += len(people)
         joined = {name: [one for part in parts for one in part[name]] for name in ("images", "annotations")}
         _write_json(path, {**parts[0], **joined, "info": {"description": repr(sets), "version": "1"}})
-        return path
 
 
 def benchmark_people(size: BenchmarkSize, split: Split) -> dict[str, SyntheticPeople]:

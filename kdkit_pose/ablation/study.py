@@ -56,7 +56,11 @@ class PoseStudy:
             except ConfigurationError as error:
                 raise ConfigurationError(f"row '{name}': {error}") from error
         variants = [
-            Variant(name, partial(self._train, name=name, row=row), row.budget, row.summary)
+            Variant(
+                *(name, partial(self._train, name=name, row=row), row.budget, row.summary),
+                # Of this row alone: a study may be given a row with another teacher.
+                {"teachers": {role: self.teachers[role].fingerprint() for role in row.teachers}},
+            )
             for name, row in rows.items()
         ]
         config = {
@@ -64,7 +68,6 @@ class PoseStudy:
             "epochs": self.epochs,
             "settings": {**self.settings.to_config(), "seed": None, "export": "last"},
             "validation": self.evaluator.fingerprint(),
-            "teachers": {role: teacher.fingerprint() for role, teacher in self.teachers.items()},
             **self.describe,
         }
         return Ablation(variants, seeds, out, metric="val/AP", config=config)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kdkit import ConfigurationError
 from kdkit.ablation import Results, draw_curves, draw_differences
+from kdkit.ablation.ablation import require_grid
 from kdkit_pose import models
 from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, PoseStudy, SyntheticBenchmark, roles_of
 from kdkit_pose.cli import options
@@ -149,6 +150,7 @@ def ablate(
     console = Console(highlight=False, soft_wrap=True)
     names, seeds = grid.names, grid.numbers
     roles = roles_of(names)
+    require_grid(names, seeds)
 
     def say(line: str) -> None:
         console.print(line, markup=False)
@@ -185,8 +187,9 @@ def _own_data(own: Own) -> tuple[str, DataFiles]:
         ConfigurationError: naming what is not given.
     """
     if own.student and own.train_annotations and own.images and own.val_annotations:
-        held_out = own.val_annotations, own.val_images
-        return own.student, DataFiles(own.train_annotations, own.images, None, None, None, *held_out)
+        return own.student, DataFiles(
+            own.train_annotations, own.images, val_annotations=own.val_annotations, val_images=own.val_images
+        )
     needed = ("student", "train_annotations", "images", "val_annotations")
     told = ", ".join(f"--{name.replace('_', '-')}" for name in needed if getattr(own, name) is None)
     raise ConfigurationError(f"give {told} to compare on persons of your own, or --synthetic small")
@@ -228,7 +231,6 @@ def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console:
 
     described = {
         "train_annotations": describe_file(files.train_annotations),
-        "teacher_files": {role: describe_file(own.files[role]) for role in roles},
         "augment": own.augment,
     }
     settings = replace(fitting.settings, cpu=cpu)

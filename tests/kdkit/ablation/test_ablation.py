@@ -98,6 +98,27 @@ def test_the_metric_must_be_there(tmp_path):
     assert not list(tmp_path.rglob("trial.json"))
 
 
+def test_unequal_steps_are_noticed_before_the_rest_is_trained(ablation, trainings):
+    with pytest.raises(ConfigurationError, match="'longer', seed 0"):
+        ablation(budget=1.0).run()
+    assert trainings.done == [("plain", 0), ("odkd", 0), ("longer", 0)]
+
+
+def test_another_variant_of_a_name_is_refused_and_one_with_other_parts_is_added(trainings, tmp_path):
+    def study(**teachers):
+        variants = [
+            Variant(name, partial(trainings.train, name="odkd"), config={"teacher": teacher})
+            for name, teacher in teachers.items()
+        ]
+        return Ablation(variants, (0,), tmp_path, metric="AP")
+
+    study(a="first", b="first").run()
+    assert len(study(a="first", b="first", c="second").run().rows) == 3
+    with pytest.raises(RunFolderError, match=r"another variant 'b' \(there .*first.*, now .*second"):
+        study(a="first", b="second").run()
+    assert len(trainings.done) == 3
+
+
 def test_a_training_that_failed_is_named_and_not_kept(tmp_path):
     values = {"a": 0.5, "b": float("nan")}
     variants = [

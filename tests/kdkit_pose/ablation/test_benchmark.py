@@ -1,6 +1,8 @@
 """The synthetic benchmark at toy size, and a study on it."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from safetensors.torch import load_file
 
 from kdkit import ConfigurationError, RunFolderError
 from kdkit_pose.ablation import SMALL, SyntheticBenchmark, benchmark_people
+from kdkit_pose.data import loader
 
 TOY = replace(
     SMALL,
@@ -72,12 +75,51 @@ def test_rows_take_the_same_steps_and_say_what_they_cost(results, study):
     assert trial.notes == {"decoder": "peak"}
 
 
-def test_a_seed_gives_every_row_the_same_beginning(bench, results):
-    """The first step's samples and weights are the same, so rows differ by what they learn from alone."""
-    torch.manual_seed(0)
-    first, second = (bench.train(0)[0, 1] for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(bench.train(1)[0, 1]["image"], first["image"])
+def test_a_seed_gives_every_row_the_same_beginning(study, monkeypatch, tmp_path):
+    """Weights and the first epoch's samples: rows differ by what they learn from alone."""
+    begun = {}
+
+    def look(network, curriculum, data, folder, settings, **options):
+        order = loader(data, 4, seed=settings.seed, shuffle=True)
+        begun[folder.parts[-3], settings.seed] = [*network.state_dict().values(), next(iter(order))["image"]]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kdkit_pose.ablation.study.fit", look)
+    ablation = study.ablation(NAMES, (0, 1), tmp_path)
+    for variant in ablation.variants:
+        for seed in ablation.seeds:
+            with pytest.raises(KeyboardInterrupt):
+                variant.train(seed, ablation.trial_path(variant.name, seed).parent / "run")
+    same = [torch.equal(*pair) for pair in zip(begun["plain", 0], begun["odkd", 0], strict=True)]
+    assert len(same) > 100
+    assert all(same)
+    other = [torch.equal(*pair) for pair in zip(begun["plain", 0], begun["plain", 1], strict=True)]
+    assert not other[0]
+    assert not other[-1]
+
+
+def test_processes_side_by_side_make_a_teacher_one_after_the_other(bench, study, monkeypatch):
+    at_it, most = [], []
+
+    def slow(*arguments, **options):
+        at_it.append(1)
+        most.append(len(at_it))
+        time.sleep(0.1)
+        at_it.pop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kdkit_pose.ablation.benchmark.fit", slow)
+
+    def make():
+        with pytest.raises(KeyboardInterrupt):
+            bench.teacher("primary")
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
 
 
 def test_a_row_repeats_itself(study, results, bench, tmp_path):
