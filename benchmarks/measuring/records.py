@@ -17,16 +17,15 @@ A file of results is of one machine:
 A run replaces the records of the same suite and name, and keeps the others.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring.machine import Machine
+from benchmarks.measuring.machine_file import read_machine_file, write_machine_file
 from benchmarks.measuring.targets import Target
 from benchmarks.measuring.turns import Turns
-from kdkit.files import write_atomically
 
 SCHEMA = 1
 
@@ -82,10 +81,8 @@ class Results:
         Raises:
             ValueError: it is of another schema.
         """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: schema {content.get('schema')!r}, expected {SCHEMA}; measure anew")
-        return cls(Machine(**content["machine"]), tuple(map(Record.of_json, content["records"])))
+        machine, content = read_machine_file(path, SCHEMA, "measure anew")
+        return cls(machine, tuple(map(Record.of_json, content["records"])))
 
     def merged(self, records: Iterable[Record]) -> "Results":
         """Return these results with some records replaced or added."""
@@ -94,13 +91,7 @@ class Results:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        content = {
-            "schema": SCHEMA,
-            "machine": self.machine.to_json(),
-            "records": [asdict(record) for record in self.records],
-        }
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(path, lambda file: file.write(text.encode()))
+        write_machine_file(path, SCHEMA, self.machine, records=[asdict(record) for record in self.records])
 
 
 def keep(folder: Path, machine: Machine, record: Record) -> None:

@@ -10,18 +10,17 @@
 A run replaces the profile of the same setting, and keeps the others.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Machine
+from benchmarks.measuring.machine_file import read_machine_file, write_machine_file
 from benchmarks.profiling.breakdown import Breakdown
 from benchmarks.profiling.convolutions import ConvolutionKind
 from benchmarks.profiling.memory import Memory
 from benchmarks.profiling.peaks import Peaks
 from benchmarks.profiling.setting import Setting
-from kdkit.files import write_atomically
 
 SCHEMA = 1
 PREFIX = "profile-"
@@ -114,20 +113,15 @@ class Profiles:
         Raises:
             ValueError: it is of another schema.
         """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: schema {content.get('schema')!r}, expected {SCHEMA}; profile anew")
-        return cls(Machine(**content["machine"]), tuple(map(Profile.of_json, content["profiles"])))
+        machine, content = read_machine_file(path, SCHEMA, "profile anew")
+        return cls(machine, tuple(map(Profile.of_json, content["profiles"])))
 
     def keep(self, folder: Path) -> Path:
         """Put the profiles into the machine's file in ``folder``, and return its path."""
         path = folder / self.file
         held = Profiles.read(path).profiles if path.exists() else ()
         found = {one.setting.name: one for one in (*held, *self.profiles)}
-        profiles = [asdict(found[name]) for name in sorted(found)]
-        content = {"schema": SCHEMA, "machine": self.machine.to_json(), "profiles": profiles}
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(path, lambda file: file.write(text.encode()))
+        write_machine_file(path, SCHEMA, self.machine, profiles=[asdict(found[name]) for name in sorted(found)])
         return path
 
 
