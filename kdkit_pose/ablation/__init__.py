@@ -19,6 +19,7 @@ drawn people, whose every picture, label and teacher is fixed:
 
 from kdkit_pose.ablation.benchmark import FULL, SMALL, BenchmarkSize, SyntheticBenchmark, benchmark_people
 from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
+from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
 
@@ -31,6 +32,7 @@ __all__ = [
     "Plan",
     "PoseRow",
     "PoseStudy",
+    "SharedTargets",
     "SplitEvaluator",
     "SyntheticBenchmark",
     "benchmark_people",

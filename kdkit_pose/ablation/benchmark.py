@@ -13,6 +13,7 @@ from kdkit import DataError, RunFolderError
 from kdkit.claims import claim
 from kdkit.files import write_atomically
 from kdkit_pose import models, recipes
+from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
 from kdkit_pose.codecs import DARK, Codec
@@ -49,6 +50,7 @@ class BenchmarkSize:
         teacher_rate: Adam's learning rate for teachers; it falls as a cosine.
         rate: Adam's learning rate for students; likewise.
         evaluations: of a student, evenly over its epochs.
+        share_targets: whether teachers look at each view of a seed once, see :class:`PoseStudy`.
     """
 
     train_pictures: int = 20_000
@@ -64,6 +66,7 @@ class BenchmarkSize:
     teacher_rate: float = 1e-3
     rate: float = 1e-3
     evaluations: int = 10
+    share_targets: bool = False
 
 
 FULL = BenchmarkSize()
@@ -83,6 +86,7 @@ SMALL = BenchmarkSize(
     teacher_rate=2e-3,
     rate=3e-3,
     evaluations=5,
+    share_targets=True,
 )
 """For two CPU cores."""
 
@@ -144,7 +148,13 @@ class SyntheticBenchmark:
             epochs=size.epochs,
             settings=settings,
             describe={"benchmark": self.describe()},
+            targets=SharedTargets(self.out / f"targets-{self.labels}", workers=self._workers, device=self._device),
+            share=size.share_targets,
         )
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if torch.cuda.is_available() and not self._cpu else "cpu"
 
     def describe(self) -> dict[str, Any]:
         """Return what the benchmark is, in plain JSON types."""

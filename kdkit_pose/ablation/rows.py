@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from kdkit import ConfigurationError, Curriculum, Distill, Schedule, TargetTransform, Teacher, Truncate
 from kdkit_pose import recipes
@@ -51,12 +51,15 @@ class PoseRow:
         teachers: the roles of those it learns from.
         build: makes its curriculum.
         budget: how many times the epochs of the others it takes.
+        targets: what it learns from: the teachers' heatmaps of every view, as ``live`` teachers give them, or
+            ``canonical``, one heatmap of each person, warped to its views.
     """
 
     summary: str
     teachers: tuple[str, ...]
     build: Callable[[Plan], Curriculum]
     budget: float = 1.0
+    targets: Literal["live", "canonical"] = "live"
 
     def curriculum(self, plan: Plan) -> Curriculum:
         """Return its curriculum.
@@ -149,6 +152,9 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
             "odkd, the image multiplied by the mask", ("primary", "senior_multiply"), _odkd("senior_multiply")
         ),
         "odkd_add": PoseRow("odkd, the mask by a stem of its own", ("primary", "senior_add"), _odkd("senior_add")),
+        "odkd_canonical": PoseRow(
+            "odkd, of one heatmap a person, warped to its views", _BOTH, _odkd(), targets="canonical"
+        ),
     }
 )
 """Every row by its name. The teacher ``blind`` is the senior's network, trained alike, without the mask."""

@@ -12,7 +12,9 @@ from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
+from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.data import PoseDataset
+from kdkit_pose.data.maskless import without_masks
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.fit import FitSettings, fit
 
@@ -32,6 +34,13 @@ class PoseStudy:
         epochs: the length of a row of budget 1.
         settings: how to train; its seed and its ``export`` do not count.
         describe: what else all have in common, of plain JSON types, such as what the teachers are.
+        targets: where teachers' heatmaps are kept; needed by rows that learn from canonical ones, and to share.
+        share: whether a teacher looks at each view of a seed once, and all rows read its heatmaps, rounded to half
+            precision. What rows cost is counted as if each had run its own. Takes as much room as the heatmaps
+            of a run, for each seed and teacher.
+
+    Raises:
+        ConfigurationError: if heatmaps are to be shared and there is no place for them.
     """
 
     student: str
@@ -41,20 +50,31 @@ class PoseStudy:
     epochs: int
     settings: FitSettings
     describe: Mapping[str, Any]
+    targets: SharedTargets | None = None
+    share: bool = False
+
+    def __post_init__(self) -> None:
+        if self.share and self.targets is None:
+            raise ConfigurationError("heatmaps that are shared need a place: give targets=SharedTargets(folder)")
 
     def ablation(self, names: Sequence[str], seeds: Sequence[int], out: str | Path) -> Ablation:
         """Return the study of some rows, the first of which is the baseline.
 
         Raises:
-            ConfigurationError: if a row is unknown, or lacks its teachers.
+            ConfigurationError: if a row is unknown, lacks its teachers, or a place for its heatmaps.
         """
         rows = rows_named(names)
-        plan = self._plan(("heatmap",))
+        plan = self._plan(self.teachers)
         for name, row in rows.items():
             try:
                 row.curriculum(plan)
             except ConfigurationError as error:
                 raise ConfigurationError(f"row '{name}': {error}") from error
+            if row.targets == "canonical" and self.targets is None:
+                raise ConfigurationError(
+                    f"row '{name}' learns from canonical heatmaps, which need a place: give "
+                    f"targets=SharedTargets(folder)"
+                )
         variants = [
             Variant(
                 *(name, partial(self._train, name=name, row=row), row.budget, row.summary),
@@ -68,24 +88,42 @@ class PoseStudy:
             "epochs": self.epochs,
             "settings": {**self.settings.to_config(), "seed": None, "export": "last"},
             "validation": self.evaluator.fingerprint(),
+            "targets": "shared, in half precision" if self.share else "live",
             **self.describe,
         }
         return Ablation(variants, seeds, out, metric="val/AP", config=config)
 
-    def _plan(self, outputs: Sequence[str]) -> Plan:
-        return Plan(self.teachers, self.epochs, self.settings.rate(), outputs)
+    def _plan(self, teachers: Mapping[str, Teacher], outputs: Sequence[str] = ("heatmap",)) -> Plan:
+        return Plan(teachers, self.epochs, self.settings.rate(), outputs)
 
     def _train(self, seed: int, folder: Path, *, name: str, row: PoseRow) -> Trial:
         data = self.train(seed)
         torch.manual_seed(seed)
         network = models.create(self.student, num_keypoints=data.skeleton.num_keypoints)
-        curriculum = row.curriculum(self._plan(network.heatmap_outputs))
+        teachers, samples = self._learned_from(row, data)
+        outputs = network.heatmap_outputs
+        curriculum = row.curriculum(self._plan(teachers, outputs))
         codec = replace(data.codec, decoder=recipes.decoder_for(curriculum))
         settings = replace(self.settings, seed=seed, export="last")
         result = fit(
-            *(network, curriculum, data, folder, settings),
+            *(network, curriculum, samples, folder, settings),
             evaluator=self.evaluator.decoded_by(codec.decoder),
             codec=codec,
             config={"row": name},
         )
-        return trial_of(result, folder, curriculum, settings.batch_size, {"decoder": codec.decoder})
+        # Cached teachers cost nothing here; what counts is what the recipe costs alone.
+        live = row.curriculum(self._plan(self.teachers, outputs))
+        notes = {"decoder": codec.decoder, "targets": row.targets}
+        trial = trial_of(result, folder, live, settings.batch_size, notes)
+        if row.targets == "canonical":
+            trial = replace(trial, teacher_passes=dict.fromkeys(trial.teacher_passes, len(data)))
+        return trial
+
+    def _learned_from(self, row: PoseRow, data: PoseDataset) -> tuple[Mapping[str, Teacher], PoseDataset]:
+        """A row's teachers as they are learned from, and the samples that they and the student need."""
+        mine = {role: self.teachers[role] for role in row.teachers}
+        if self.targets is not None and row.targets == "canonical":
+            return self.targets.canonical(mine, data), without_masks(data).placed()
+        if self.targets is not None and self.share:
+            return self.targets.of_views(mine, data, round(self.epochs * row.budget)), without_masks(data)
+        return self.teachers, data

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from kdkit import ConfigurationError, RunFolderError
+from kdkit_pose import MaskAwareTeacher
 from kdkit_pose.ablation import SMALL, SyntheticBenchmark, benchmark_people
 from kdkit_pose.data import loader
 
@@ -72,7 +73,7 @@ def test_rows_take_the_same_steps_and_say_what_they_cost(results, study):
     trial = results.trials["odkd"][0]
     assert set(trial.teacher_passes) == {"primary", "senior"}
     assert {"val/AP", "val/AP_people", "val/AP_crowds"} <= trial.metrics.keys()
-    assert trial.notes == {"decoder": "peak"}
+    assert trial.notes == {"decoder": "peak", "targets": "live"}
 
 
 def test_a_seed_gives_every_row_the_same_beginning(study, monkeypatch, tmp_path):
@@ -163,3 +164,44 @@ def test_a_missing_teacher_is_named_before_anything_is_trained(study, tmp_path):
     with pytest.raises(ConfigurationError, match=r"row 'fpd': there is no teacher for \['blind'\]"):
         study.ablation(("plain", "fpd"), (0,), tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_rows_of_a_seed_share_what_teachers_saw(bench, study, results, monkeypatch, tmp_path):
+    folder = bench.out / "targets-coco"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{role}-seed-{seed}" for role in ("primary", "senior") for seed in (0, 1)
+    ]
+    live = replace(study, share=False).ablation(NAMES, (0,), tmp_path / "live").run()
+    shared, own = (one.trials["odkd"][0] for one in (results, live))
+    assert shared.teacher_passes == own.teacher_passes
+    assert shared.samples == own.samples
+    trained = [
+        load_file(out / "odkd" / "seed-0" / "run" / "student.safetensors")["final_layer.weight"]
+        for out in (tmp_path / "live", bench.out / "core")
+    ]
+    assert torch.allclose(*trained, atol=1e-3)  # half precision, over some steps
+    looked = []
+    real = MaskAwareTeacher.targets
+    monkeypatch.setattr(
+        MaskAwareTeacher, "targets", lambda self, batch: looked.append(len(batch["image"])) or real(self, batch)
+    )
+    again = study.ablation(("plain", "reversed"), (0,), tmp_path / "shared").run()
+    assert again.trials["reversed"][0].steps == shared.steps
+    assert set(looked) == {1}  # the sample that says how large heatmaps are
+
+
+def test_canonical_heatmaps_serve_every_seed(study, bench, tmp_path):
+    found = study.ablation(("plain", "odkd_canonical"), (0, 1), tmp_path).run()
+    trial = found.trials["odkd_canonical"][1]
+    assert trial.notes["targets"] == "canonical"
+    assert trial.teacher_passes == dict.fromkeys(("primary", "senior"), len(bench.train(0)))
+    assert (bench.out / "targets-coco" / "senior-canonical").is_dir()
+    assert not list(tmp_path.glob("senior-canonical*"))
+
+
+def test_heatmaps_need_a_place(study, tmp_path):
+    with pytest.raises(ConfigurationError, match="shared need a place"):
+        replace(study, targets=None)
+    bare = replace(study, targets=None, share=False)
+    with pytest.raises(ConfigurationError, match="row 'odkd_canonical' learns from canonical heatmaps"):
+        bare.ablation(("plain", "odkd_canonical"), (0,), tmp_path)
