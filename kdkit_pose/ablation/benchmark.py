@@ -1,7 +1,6 @@
 """The fixed synthetic benchmark: drawn people and crowds, teachers by a fixed recipe, students to compare."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,18 +73,18 @@ FULL = BenchmarkSize()
 
 SMALL = BenchmarkSize(
     train_pictures=1_000,
-    val_pictures=200,
+    val_pictures=300,
     input_size=(96, 128),
     sigma=1.5,
     teacher="hrnet_w16_small",
     student="hrnet_w8_small",
     batch_size=32,
-    primary_epochs=12,
-    senior_epochs=6,
-    epochs=20,
+    primary_epochs=20,
+    senior_epochs=10,
+    epochs=24,
     teacher_rate=2e-3,
     rate=3e-3,
-    evaluations=5,
+    evaluations=6,
     share_targets=True,
 )
 """For two CPU cores."""
@@ -104,7 +103,7 @@ class SyntheticBenchmark:
         size: :data:`FULL`, :data:`SMALL`, or one's own.
         labels: whether training annotations are ``exact``, or as ``coco``'s are: see :class:`Annotator`. Teachers
             learn from the same.
-        workers: processes that read samples.
+        workers: processes that draw pictures and read samples.
         cpu: stay on the CPU even where there is an accelerator.
         say: called with a line on what is done.
     """
@@ -163,6 +162,20 @@ class SyntheticBenchmark:
         )
         return description
 
+    def _describe_teachers(self) -> dict[str, Any]:
+        """What teachers depend on: with other students or lengths of theirs they are the same."""
+        description = self.describe()
+        of_teachers = (
+            "input_size",
+            "sigma",
+            "teacher",
+            "batch_size",
+            "primary_epochs",
+            "senior_epochs",
+            "teacher_rate",
+        )
+        return {**description, "size": {name: description["size"][name] for name in of_teachers}}
+
     def train(self, seed: int) -> PoseDataset:
         """Return the training persons, augmented by a seed."""
         annotator = Annotator() if self.labels == "coco" else None
@@ -218,7 +231,7 @@ class SyntheticBenchmark:
         result = fit(
             *(network, curriculum, self.train(0), folder, settings),
             evaluator=self.evaluator(),
-            config={"role": role, "benchmark": self.describe()},
+            config={"role": role, "benchmark": self._describe_teachers()},
         )
         shown = ("val/AP", "val/AP_people", "val/AP_crowds")
         told = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in shown if name in result.metrics)
@@ -261,7 +274,7 @@ class SyntheticBenchmark:
                 self._say(f"drawing {len(people)} pictures of {kind} ({split})")
                 write_coco(
                     *(people, self._people, f"{split}_{kind}"),
-                    workers=min(2, os.cpu_count() or 1),
+                    workers=self._workers,
                     first_image_id=first,
                 )
             parts.append(json.loads(part.read_text()))
