@@ -18,6 +18,7 @@ drawn people, whose every picture, label and teacher is fixed:
 """
 
 from kdkit_pose.ablation.benchmark import FULL, SMALL, BenchmarkSize, SyntheticBenchmark, benchmark_people
+from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
@@ -34,6 +35,7 @@ __all__ = [
     "SplitEvaluator",
     "SyntheticBenchmark",
     "benchmark_people",
+    "pairs_of",
     "roles_of",
     "rows_named",
 ]

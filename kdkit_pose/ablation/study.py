@@ -1,7 +1,7 @@
 """Rows by seeds on a data set of persons."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
+from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.evaluation import Evaluator
@@ -32,6 +33,7 @@ class PoseStudy:
         epochs: the length of a row of budget 1.
         settings: how to train; its seed and its ``export`` do not count.
         describe: what else all have in common, of plain JSON types, such as what the teachers are.
+        teacher_metrics: the teachers' own metrics, by role, for the report.
     """
 
     student: str
@@ -41,6 +43,7 @@ class PoseStudy:
     epochs: int
     settings: FitSettings
     describe: Mapping[str, Any]
+    teacher_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def ablation(self, names: Sequence[str], seeds: Sequence[int], out: str | Path) -> Ablation:
         """Return the study of some rows, the first of which is the baseline.
@@ -70,7 +73,10 @@ class PoseStudy:
             "validation": self.evaluator.fingerprint(),
             **self.describe,
         }
-        return Ablation(variants, seeds, out, metric="val/AP", config=config)
+        about = {"teachers": {role: dict(metrics) for role, metrics in self.teacher_metrics.items()}}
+        return Ablation(
+            *(variants, seeds, out), metric="val/AP", config=config, pairs=pairs_of(names), about=about
+        )
 
     def _plan(self, outputs: Sequence[str]) -> Plan:
         return Plan(self.teachers, self.epochs, self.settings.rate(), outputs)
