@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring.machine import Machine
 from kdkit.files import write_atomically
+from kdkit.machine import Machine
 
 
 def read_machine_file(path: Path, schema: int, remedy: str) -> tuple[Machine, dict[str, Any]]:

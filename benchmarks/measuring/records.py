@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring.machine import Machine
 from benchmarks.measuring.machine_file import read_machine_file, write_machine_file
 from benchmarks.measuring.targets import Target
 from benchmarks.measuring.turns import Turns
+from kdkit.machine import Machine
 
 SCHEMA = 1
 

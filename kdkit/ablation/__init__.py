@@ -34,13 +34,16 @@ compared with one that also has a teacher:
 >>> folder.cleanup()
 
 ``print(results)`` shows means, intervals, paired differences and cost; :func:`draw_differences` and
-:func:`draw_curves` draw them.
+:func:`draw_curves` draw them. ``results.json`` in the study's folder holds every number, and what they were made
+with; :meth:`Results.from_json` reads it again.
 """
 
 from kdkit.ablation.ablation import Ablation
 from kdkit.ablation.figures import draw_curves, draw_differences
 from kdkit.ablation.interval import Interval, mean_interval
+from kdkit.ablation.report import write_report
 from kdkit.ablation.results import Results, Row
+from kdkit.ablation.significance import holm, p_value
 from kdkit.ablation.table import results_table
 from kdkit.ablation.trial import Trial, run_trial, trial_of
 from kdkit.ablation.variant import Train, Variant
@@ -55,8 +58,11 @@ __all__ = [
     "Variant",
     "draw_curves",
     "draw_differences",
+    "holm",
     "mean_interval",
+    "p_value",
     "results_table",
     "run_trial",
     "trial_of",
+    "write_report",
 ]

@@ -2,18 +2,19 @@
 
 import json
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kdkit.ablation.report import study_report, write_report
 from kdkit.ablation.results import Results
 from kdkit.ablation.trial import Trial
 from kdkit.ablation.variant import Variant
 from kdkit.claims import claim
 from kdkit.errors import ConfigurationError, RunFolderError
 from kdkit.files import write_atomically
+from kdkit.provenance import provenance
 
 Progress = Callable[[str], object]
 
@@ -33,6 +34,9 @@ class Ablation:
         baseline: the variant that the others are compared with.
         mode: whether a larger (``max``) or smaller (``min``) metric is better; only said in tables and figures.
         config: what all variants have in common, of plain JSON types: a study is only gone on with under the same.
+        pairs: (variant, other) of differences that the report gives beside those to the baseline.
+        about: what else the report says, of plain JSON types, such as the teachers' own metrics. It does not name
+            the study: another one may go on with it.
 
     Raises:
         ConfigurationError: if names repeat, there are no seeds or one twice, or no such baseline.
@@ -48,6 +52,8 @@ class Ablation:
         baseline: str | None = None,
         mode: str = "max",
         config: Mapping[str, Any] | None = None,
+        pairs: Sequence[tuple[str, str]] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.variants, self.seeds, self.out = tuple(variants), tuple(seeds), Path(out)
         self.metric, self.mode = metric, mode
@@ -59,10 +65,12 @@ class Ablation:
         if self.baseline not in names:
             raise ConfigurationError(f"the baseline '{self.baseline}' is none of the variants {names}")
         self._config = json.loads(json.dumps({"metric": metric, **(config or {})}))
+        self._pairs, self._about = tuple(pairs), dict(about or {})
 
     def run(self, progress: Progress | None = None) -> Results:
         """Train what is not trained yet, seed by seed, and return what there is then.
 
+        After each training, and at the end, :meth:`report` is written to ``results.json`` in the study's folder.
         What another process is at is left to it: the results are whole when the last process returns.
 
         Args:
@@ -75,6 +83,7 @@ class Ablation:
         """
         say = progress or (lambda line: None)
         self._open()
+        provenance()  # of the code as it is loaded; files may change while it trains
         for seed, variant in self._grid():
             path = self.trial_path(variant.name, seed)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +96,8 @@ class Ablation:
                 else:
                     say(f"{variant.name}, seed {seed}: begins")
                     self._keep(path, variant, seed, variant.train(seed, path.parent / "run"))
-                    self.results()  # so that unequal steps are noticed at once
-        return self.results()
+                    self._write_results()  # so that unequal steps are noticed at once
+        return self._write_results()
 
     def results(self) -> Results:
         """Return what is finished so far.
@@ -97,13 +106,32 @@ class Ablation:
             ConfigurationError: if the trials' steps are not what the variants are allowed.
         """
         trials: dict[str, dict[int, Trial]] = {variant.name: {} for variant in self.variants}
-        for seed, variant in self._grid():
-            path = self.trial_path(variant.name, seed)
-            if path.exists():
-                trials[variant.name][seed] = Trial.from_json(json.loads(path.read_text())["trial"])
+        for content in self._kept():
+            trials[content["variant"]][content["seed"]] = Trial.from_json(content["trial"])
         results = Results(trials, self.metric, self.baseline, self.mode)
         self._require_equal_steps(results)
         return results
+
+    def report(self) -> dict[str, Any]:
+        """Return all that is known of the study so far, in plain JSON types.
+
+        It is what :meth:`Results.to_json` gives, rows, intervals, trials and their curves, together with the
+        ``config``, ``seeds`` and ``variants``; ``differences``, each with an interval and a p value; ``made``:
+        machine, versions, commit and dates, and which trials are of them; and what the study was told ``about``.
+        :meth:`Results.from_json` takes it.
+
+        Raises:
+            ConfigurationError: if the trials' steps are not what the variants are allowed.
+        """
+        return study_report(
+            self.results(),
+            config=self._config,
+            variants={one.name: {"summary": one.summary, "config": one.to_config()} for one in self.variants},
+            seeds=self.seeds,
+            pairs=self._pairs,
+            kept=self._kept(),
+            about=self._about,
+        )
 
     def trial_path(self, variant: str, seed: int) -> Path:
         """Return where a training's outcome is kept; the training itself is in ``run/`` beside it."""
@@ -112,6 +140,20 @@ class Ablation:
     def _grid(self) -> Iterator[tuple[int, Variant]]:
         # Seed by seed, so that a study that is stopped has whole pairs to compare.
         return ((seed, variant) for seed in self.seeds for variant in self.variants)
+
+    def _kept(self) -> Iterator[dict[str, Any]]:
+        """The contents of the files of finished trials."""
+        for seed, variant in self._grid():
+            if (path := self.trial_path(variant.name, seed)).exists():
+                yield json.loads(path.read_text())
+
+    def _write_results(self) -> Results:
+        path = self.out / "results.json"
+        # Of several processes none overwrites what another one knew later.
+        with claim(path, wait=True):
+            report = self.report()
+            write_report(report, path)
+        return Results.from_json(report)
 
     def _open(self) -> None:
         path = self.out / "study.json"
@@ -147,7 +189,8 @@ class Ablation:
             "config": variant.to_config(),
             "seed": seed,
             "trial": trial.to_json(),
-            "versions": {"python": platform.python_version(), "torch": version("torch")},
+            "date": date.today().isoformat(),
+            **provenance(),
         }
         write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
 

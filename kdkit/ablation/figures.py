@@ -38,7 +38,7 @@ def draw_differences(results: Results, path: str | Path | None = None) -> "Figur
     axes.axvline(0, color=_INK, linewidth=1)
     for place, (name, difference) in enumerate(rows):
         colour = _CLEAR if difference.leaves_out_zero else _UNCLEAR
-        seeds = _paired(results, name)
+        seeds = list(results.paired(name, results.baseline).values())
         axes.plot(seeds, [place] * len(seeds), "o", color=colour, alpha=0.35, markersize=4, zorder=2)
         if difference.is_known:
             axes.plot([difference.low, difference.high], [place, place], color=colour, linewidth=2, zorder=3)
@@ -76,16 +76,6 @@ def draw_curves(
     axes.set_xlim(left=0)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     return _finished(figure, path)
-
-
-def _paired(results: Results, name: str) -> list[float]:
-    """The difference to the baseline of each common seed."""
-    mine, reference = results.trials[name], results.trials[results.baseline]
-    return [
-        mine[seed].metrics[results.metric] - reference[seed].metrics[results.metric]
-        for seed in mine
-        if seed in reference
-    ]
 
 
 def _common_curve(

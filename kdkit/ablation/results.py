@@ -1,5 +1,6 @@
 """What an ablation found: means over seeds, and paired differences to the baseline."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from kdkit.ablation.interval import Interval, mean_interval
+from kdkit.ablation.significance import p_value
 from kdkit.ablation.trial import Trial
+from kdkit.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,33 @@ class Results:
         """A row for every variant that has a finished trial, in the study's order."""
         return tuple(self._row(name) for name, trials in self.trials.items() if trials)
 
+    def paired(self, variant: str, other: str) -> dict[int, float]:
+        """Return how much more of the metric one variant has than another, by common seed.
+
+        A variant that is not in the study has no seeds.
+        """
+        mine, reference = self.trials.get(variant, {}), self.trials.get(other, {})
+        return {
+            seed: mine[seed].metrics[self.metric] - reference[seed].metrics[self.metric]
+            for seed in mine
+            if seed in reference
+        }
+
     def difference(self, variant: str, other: str) -> Interval | None:
-        """Return how much more of the metric one variant has than another: the paired mean over common seeds.
+        """Return the mean over common seeds of what one variant has more of the metric than another.
 
         None, where they have no seed in common.
         """
-        common = [seed for seed in self.trials[variant] if seed in self.trials[other]]
-        if not common:
-            return None
-        return mean_interval([self._value(variant, seed) - self._value(other, seed) for seed in common])
+        differences = list(self.paired(variant, other).values())
+        return mean_interval(differences) if differences else None
+
+    def p_value(self, variant: str, other: str) -> float:
+        """Return how often a difference as far from 0 comes by chance, NaN where one seed or none is common.
+
+        See :func:`kdkit.ablation.p_value`, and :func:`kdkit.ablation.holm` for looking at many.
+        """
+        differences = list(self.paired(variant, other).values())
+        return p_value(differences) if differences else math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Return rows and trials in plain JSON types."""
@@ -78,6 +99,24 @@ class Results:
         }
         shared = {"metric": self.metric, "mode": self.mode, "baseline": self.baseline}
         return {**shared, "rows": [row.to_json() for row in self.rows], "trials": trials}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Results":
+        """Return the results that :meth:`to_json` was taken of; a study's report holds them, too.
+
+        Rows and differences are computed anew from the trials.
+
+        Raises:
+            ConfigurationError: if the content is not of results.
+        """
+        try:
+            trials = {
+                name: {int(seed): Trial.from_json(trial) for seed, trial in by_seed.items()}
+                for name, by_seed in content["trials"].items()
+            }
+            return cls(trials, content["metric"], content["baseline"], content["mode"])
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise ConfigurationError(f"these are no results: {type(error).__name__}: {error}") from error
 
     def _row(self, name: str) -> Row:
         trials = list(self.trials[name].values())
@@ -91,9 +130,6 @@ class Results:
             teacher_passes=sum(first.teacher_passes.values()),
             seconds=float(np.median([trial.seconds for trial in trials])),
         )
-
-    def _value(self, variant: str, seed: int) -> float:
-        return self.trials[variant][seed].metrics[self.metric]
 
     def __str__(self) -> str:
         from kdkit.ablation.table import results_table

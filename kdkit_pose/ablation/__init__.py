@@ -18,6 +18,7 @@ drawn people, whose every picture, label and teacher is fixed:
 """
 
 from kdkit_pose.ablation.benchmark import FULL, SMALL, BenchmarkSize, SyntheticBenchmark, benchmark_people
+from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
@@ -36,6 +37,7 @@ __all__ = [
     "SplitEvaluator",
     "SyntheticBenchmark",
     "benchmark_people",
+    "pairs_of",
     "roles_of",
     "rows_named",
 ]

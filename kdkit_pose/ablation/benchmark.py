@@ -11,6 +11,7 @@ import torch
 from kdkit import DataError, RunFolderError
 from kdkit.claims import claim
 from kdkit.files import write_atomically
+from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
@@ -149,6 +150,7 @@ class SyntheticBenchmark:
             describe={"benchmark": self.describe()},
             targets=SharedTargets(self.out / f"targets-{self.labels}", workers=self._workers, device=self._device),
             share=size.share_targets,
+            teacher_metrics={role: self.teacher_metrics(role) for role in roles},
         )
 
     @property
@@ -181,9 +183,13 @@ class SyntheticBenchmark:
         annotator = Annotator() if self.labels == "coco" else None
         return self._persons("train", annotator, augment=AUGMENT, seed=seed)
 
+    def validation(self) -> CocoKeypoints:
+        """Return the validation persons: those of the pictures of people first, then those of crowds."""
+        return self._persons("val")
+
     def evaluator(self) -> SplitEvaluator:
         """Return what judges networks: on all validation pictures, and the AP of people and of crowds alone."""
-        data = self._persons("val")
+        data = self.validation()
         separate = len(benchmark_people(self.size, "val")["people"])
         splits = {
             "people": [picture for picture in data.image_ids if picture <= separate],
@@ -201,6 +207,19 @@ class SyntheticBenchmark:
         # Of several processes one trains it, and the others wait.
         with claim(folder, wait=True):
             return self._train_teacher(role, folder)
+
+    def teacher_metrics(self, role: str) -> dict[str, float]:
+        """Return what the last evaluation of a role's trained network gave.
+
+        Raises:
+            RunFolderError: if there is no such network yet.
+        """
+        folder = RunFolder(self._teachers / role)
+        lines = folder.read_metrics() if folder.metrics.exists() else []
+        found = [line for line in lines if "val/AP" in line]
+        if not found:
+            raise RunFolderError(f"'{folder.path}' holds no trained teacher yet: make it with teacher({role!r})")
+        return {name: value for name, value in found[-1].items() if name.startswith("val/") and value is not None}
 
     @property
     def _teachers(self) -> Path:

@@ -1,7 +1,7 @@
 """Rows by seeds on a data set of persons."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
+from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.data import PoseDataset
@@ -38,6 +39,7 @@ class PoseStudy:
         share: whether a teacher looks at each view of a seed once, and all rows read its heatmaps, rounded to half
             precision. What rows cost is counted as if each had run its own. Takes as much room as the heatmaps
             of a run, for each seed and teacher.
+        teacher_metrics: the teachers' own metrics, by role, for the report.
 
     Raises:
         ConfigurationError: if heatmaps are to be shared and there is no place for them.
@@ -52,6 +54,7 @@ class PoseStudy:
     describe: Mapping[str, Any]
     targets: SharedTargets | None = None
     share: bool = False
+    teacher_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.share and self.targets is None:
@@ -91,7 +94,10 @@ class PoseStudy:
             "targets": "shared, in half precision" if self.share else "live",
             **self.describe,
         }
-        return Ablation(variants, seeds, out, metric="val/AP", config=config)
+        about = {"teachers": {role: dict(metrics) for role, metrics in self.teacher_metrics.items()}}
+        return Ablation(
+            *(variants, seeds, out), metric="val/AP", config=config, pairs=pairs_of(names), about=about
+        )
 
     def _plan(self, teachers: Mapping[str, Teacher], outputs: Sequence[str] = ("heatmap",)) -> Plan:
         return Plan(teachers, self.epochs, self.settings.rate(), outputs)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from kdkit import ConfigurationError
-from kdkit.ablation import Results, draw_curves, draw_differences
+from kdkit.ablation import Results, draw_curves, draw_differences, write_report
 from kdkit.ablation.ablation import require_grid
 from kdkit_pose import models
 from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, PoseStudy, SyntheticBenchmark, roles_of
@@ -29,7 +29,6 @@ from kdkit_pose.cli.loading import (
     skeleton_in,
 )
 from kdkit_pose.cli.option_groups import DataFiles, Fitting
-from kdkit_pose.cli.show import write_json
 from kdkit_pose.cli.training_data import load_data
 from kdkit_pose.codecs import DARK, Codec
 from kdkit_pose.data import PoseDataset
@@ -164,10 +163,13 @@ def ablate(
     else:
         refuse(context, ["labels"], "needs --synthetic")
         study, folder = _own_study(own, roles, workers, cpu, console), out
-    results = study.ablation(names, seeds, folder).run(say)
+    ablation = study.ablation(names, seeds, folder)
+    results = ablation.run(say)
     say(str(results))
+    say(f"written: {folder / 'results.json'}")
     _write(results, folder, say)
-    write_json(results.to_json(), json_file)
+    if json_file is not None:
+        write_report(ablation.report(), json_file)
 
 
 def _refuse_own(context: typer.Context) -> None:
@@ -230,7 +232,8 @@ def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console:
         return persons
 
     described = {
-        "train_annotations": describe_file(files.train_annotations),
+        # By its content: where it lies is nobody's business who reads the results.
+        "train_annotations": {**describe_file(files.train_annotations), "path": files.train_annotations.name},
         "augment": own.augment,
     }
     settings = replace(fitting.settings, cpu=cpu)

@@ -145,6 +145,15 @@ def test_teachers_are_made_once_and_the_senior_reads_the_mask(bench, study, said
     assert any("teacher senior: hrnet_w8_small, 1 epochs" in line for line in said)
 
 
+def test_the_report_says_how_good_the_teachers_are(bench, study, results):
+    content = json.loads((bench.out / "core" / "results.json").read_text())
+    assert list(content["about"]["teachers"]) == ["primary", "senior"]
+    network = study.teachers["senior"].module
+    assert content["about"]["teachers"]["senior"] == pytest.approx(bench.evaluator()(network))
+    with pytest.raises(RunFolderError, match="no trained teacher yet"):
+        bench.teacher_metrics("blind")
+
+
 def test_the_evaluator_judges_parts_as_if_there_were_no_other(bench, study):
     network = study.teachers["primary"].module
     evaluator = bench.evaluator()

@@ -18,7 +18,7 @@ def mine(chain):
     return ["ablate", "--student", NET, *chain.data, *val, *teachers, "--epochs", 2, "--evaluate-every", 1]
 
 
-def test_rows_by_seeds_on_data_of_ones_own(mine, run, tmp_path):
+def test_rows_by_seeds_on_data_of_ones_own(mine, chain, run, tmp_path):
     out, figures = tmp_path / "study", tmp_path / "figures.json"
     grid = ["--rows", "plain,odkd", "--seeds", "0,1", "--cpu", "--out", out]
     printed = run(*mine, *grid, "--json", figures)
@@ -27,6 +27,11 @@ def test_rows_by_seeds_on_data_of_ones_own(mine, run, tmp_path):
     content = json.loads(figures.read_text())
     assert [(row["name"], row["metric"]["count"]) for row in content["rows"]] == [("plain", 2), ("odkd", 2)]
     assert content["rows"][1]["difference"]["count"] == 2
+    assert figures.read_text() == (out / "results.json").read_text()
+    assert (
+        content["config"]["train_annotations"]["path"]
+        == chain.data[chain.data.index("--train-annotations") + 1].name
+    )
     for name in ("differences.png", "curves.png"):
         assert (out / name).stat().st_size > 1000
     trial = json.loads((out / "odkd" / "seed-0" / "trial.json").read_text())
@@ -54,7 +59,10 @@ def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
     grid = ["--rows", "plain,odkd", "--seeds", "0"]
     printed = run("ablate", "--synthetic", "small", "--labels", "coco", *grid, "--cpu", "--out", tmp_path)
     assert "teacher senior: hrnet_w8_small, 1 epochs" in printed
-    assert (tmp_path / f"coco-{NET}" / "odkd" / "seed-0" / "trial.json").exists()
+    content = json.loads((tmp_path / f"coco-{NET}" / "results.json").read_text())
+    assert list(content["trials"]) == ["plain", "odkd"]
+    assert content["config"]["benchmark"]["labels"] == "coco"
+    assert content["about"]["teachers"]["senior"].keys() >= {"val/AP", "val/AP_people", "val/AP_crowds"}
 
 
 @pytest.mark.parametrize(

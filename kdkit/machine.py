@@ -1,19 +1,15 @@
-"""On what, and with what, something was measured; nothing that names a computer or its owner."""
+"""On what something was made; nothing that names a computer or its owner."""
 
 import os
 import platform
 import re
-import subprocess
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-ROOT = Path(__file__).parents[2]
 CPUINFO = Path("/proc/cpuinfo")
-PACKAGES = ("kdkit", "torch", "numpy", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -59,23 +55,3 @@ def _processor() -> str:
     model = found[1] if found else platform.processor() or platform.machine()
     model = re.sub(r"\((?:R|TM)\)|\bCPU\b|@.*", " ", model)
     return " ".join(model.split())
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def commit() -> str:
-    """Return the project's commit, with a plus where files differ from it; ``unknown`` outside of a clone."""
-    try:
-        head = _git("rev-parse", "--short=10", "HEAD")
-        return head + ("+" if _git("status", "--porcelain", "--", ":!benchmarks/results", ":!docs") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
-    ).stdout.strip()

@@ -1,0 +1,33 @@
+"""Which rows tell something beside each other, other than beside the baseline."""
+
+from collections.abc import Sequence
+
+_PAIRS = (
+    # Whether it is more than any teacher, and than a longer training.
+    ("odkd", "plain"),
+    ("odkd", "plain_twice"),
+    ("odkd", "fpd"),
+    ("odkd", "primary_only"),
+    ("odkd", "senior_only"),
+    # The order.
+    ("odkd", "reversed"),
+    ("odkd", "joint"),
+    # The mask, in two stages and in one.
+    ("odkd", "odkd_blind"),
+    ("senior_only", "fpd"),
+)
+
+
+def pairs_of(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return (row, other) of the differences between some rows that tell something, each once.
+
+    They are those of ODKD to what it is made of and could be exchanged for, and those of each row called after
+    another one, such as ``odkd_both_0.3``, to that one: to ``odkd_both`` and to ``odkd``.
+
+    >>> pairs_of(("plain", "odkd", "reversed", "odkd_both", "odkd_both_0.3"))[1:4]
+    (('odkd', 'reversed'), ('odkd_both', 'odkd'), ('odkd_both_0.3', 'odkd'))
+    """
+    known = [pair for pair in _PAIRS if set(pair) <= set(names)]
+    named = [(name, other) for name in names for other in names if name.startswith(f"{other}_")]
+    there = set(known)
+    return (*known, *(pair for pair in named if pair[::-1] not in there))

@@ -1,0 +1,25 @@
+from kdkit_pose.ablation import CORE, ROWS, pairs_of
+
+
+def test_every_pair_is_of_rows_that_are_there_and_comes_once():
+    for names in (CORE, tuple(ROWS)):
+        pairs = pairs_of(names)
+        assert {name for pair in pairs for name in pair} <= set(names)
+        assert len({frozenset(pair) for pair in pairs}) == len(pairs)
+
+
+def test_the_core_tells_of_order_and_binarization():
+    assert {("odkd", "reversed"), ("odkd", "joint"), ("odkd_both", "odkd"), ("odkd", "plain")} <= set(
+        pairs_of(CORE)
+    )
+
+
+def test_a_row_is_compared_with_those_that_it_is_called_after():
+    names = ("plain", "odkd", "odkd_blind", "odkd_both", "odkd_both_0.3", "odkdish")
+    assert pairs_of(names) == (
+        ("odkd", "plain"),
+        ("odkd", "odkd_blind"),  # and not the other way round, too
+        ("odkd_both", "odkd"),
+        ("odkd_both_0.3", "odkd"),
+        ("odkd_both_0.3", "odkd_both"),
+    )
