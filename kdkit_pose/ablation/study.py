@@ -12,7 +12,9 @@ from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
+from kdkit_pose.convention import check_keypoints
 from kdkit_pose.data import PoseDataset
+from kdkit_pose.data.predicted_masks import content_digest
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.fit import FitSettings, fit
 
@@ -22,7 +24,8 @@ class PoseStudy:
     """What all rows have in common: data, teachers, student and budget.
 
     Every row begins, with one seed, from the same weights, sees the same samples in the same order, and is judged
-    at its end.
+    at its end. With ``initial``, all seeds begin from the same weights too: a seed then is another order of the
+    samples and another augmentation, and no other beginning.
 
     Args:
         student: the student's network.
@@ -32,6 +35,7 @@ class PoseStudy:
         epochs: the length of a row of budget 1.
         settings: how to train; its seed and its ``export`` do not count.
         describe: what else all have in common, of plain JSON types, such as what the teachers are.
+        initial: a file of the student's weights that every row begins from; by default they follow from the seed.
     """
 
     student: str
@@ -41,12 +45,15 @@ class PoseStudy:
     epochs: int
     settings: FitSettings
     describe: Mapping[str, Any]
+    initial: str | Path | None = None
 
     def ablation(self, names: Sequence[str], seeds: Sequence[int], out: str | Path) -> Ablation:
         """Return the study of some rows, the first of which is the baseline.
 
         Raises:
-            ConfigurationError: if a row is unknown, or lacks its teachers.
+            ConfigurationError: if a row is unknown, or lacks its teachers, or the initial weights are of other
+                keypoints.
+            CheckpointError: if the initial weights cannot be used, or are another network's.
         """
         rows = rows_named(names)
         plan = self._plan(("heatmap",))
@@ -68,9 +75,20 @@ class PoseStudy:
             "epochs": self.epochs,
             "settings": {**self.settings.to_config(), "seed": None, "export": "last"},
             "validation": self.evaluator.fingerprint(),
+            **self._beginning(),
             **self.describe,
         }
         return Ablation(variants, seeds, out, metric="val/AP", config=config)
+
+    def _beginning(self) -> dict[str, str]:
+        """What names the study, of the weights that are given."""
+        if self.initial is None:
+            return {}
+        skeleton = self.evaluator.skeleton
+        network = models.create(self.student, num_keypoints=skeleton.num_keypoints)
+        models.load_checkpoint(network, self.initial)
+        check_keypoints(self.initial, network.skeleton, network.keypoints, skeleton, "the validation data")
+        return {"initial": content_digest(self.initial)}
 
     def _plan(self, outputs: Sequence[str]) -> Plan:
         return Plan(self.teachers, self.epochs, self.settings.rate(), outputs)
@@ -79,6 +97,8 @@ class PoseStudy:
         data = self.train(seed)
         torch.manual_seed(seed)
         network = models.create(self.student, num_keypoints=data.skeleton.num_keypoints)
+        if self.initial is not None:
+            models.load_checkpoint(network, self.initial)
         curriculum = row.curriculum(self._plan(network.heatmap_outputs))
         codec = replace(data.codec, decoder=recipes.decoder_for(curriculum))
         settings = replace(self.settings, seed=seed, export="last")
