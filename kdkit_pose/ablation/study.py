@@ -14,8 +14,10 @@ from kdkit_pose import models, recipes
 from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
+from kdkit_pose.convention import check_keypoints
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.maskless import without_masks
+from kdkit_pose.data.predicted_masks import content_digest
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.fit import FitSettings, fit
 
@@ -25,7 +27,8 @@ class PoseStudy:
     """What all rows have in common: data, teachers, student and budget.
 
     Every row begins, with one seed, from the same weights, sees the same samples in the same order, and is judged
-    at its end.
+    at its end. With ``initial``, all seeds begin from the same weights too: a seed then is another order of the
+    samples and another augmentation, and no other beginning.
 
     Args:
         student: the student's network.
@@ -40,6 +43,7 @@ class PoseStudy:
             precision. What rows cost is counted as if each had run its own. Takes as much room as the heatmaps
             of a run, for each seed and teacher.
         teacher_metrics: the teachers' own metrics, by role, for the report.
+        initial: a file of the student's weights that every row begins from; by default they follow from the seed.
 
     Raises:
         ConfigurationError: if heatmaps are to be shared and there is no place for them.
@@ -55,6 +59,7 @@ class PoseStudy:
     targets: SharedTargets | None = None
     share: bool = False
     teacher_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    initial: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.share and self.targets is None:
@@ -64,7 +69,9 @@ class PoseStudy:
         """Return the study of some rows, the first of which is the baseline.
 
         Raises:
-            ConfigurationError: if a row is unknown, lacks its teachers, or a place for its heatmaps.
+            ConfigurationError: if a row is unknown, lacks its teachers or a place for its heatmaps, or the initial
+                weights are of other keypoints.
+            CheckpointError: if the initial weights cannot be used, or are another network's.
         """
         rows = rows_named(names)
         plan = self._plan(self.teachers)
@@ -92,12 +99,23 @@ class PoseStudy:
             "settings": {**self.settings.to_config(), "seed": None, "export": "last"},
             "validation": self.evaluator.fingerprint(),
             "targets": "shared, in half precision" if self.share else "live",
+            **self._beginning(),
             **self.describe,
         }
         about = {"teachers": {role: dict(metrics) for role, metrics in self.teacher_metrics.items()}}
         return Ablation(
             *(variants, seeds, out), metric="val/AP", config=config, pairs=pairs_of(names), about=about
         )
+
+    def _beginning(self) -> dict[str, str]:
+        """What names the study, of the weights that are given."""
+        if self.initial is None:
+            return {}
+        skeleton = self.evaluator.skeleton
+        network = models.create(self.student, num_keypoints=skeleton.num_keypoints)
+        models.load_checkpoint(network, self.initial)
+        check_keypoints(self.initial, network.skeleton, network.keypoints, skeleton, "the validation data")
+        return {"initial": content_digest(self.initial)}
 
     def _plan(self, teachers: Mapping[str, Teacher], outputs: Sequence[str] = ("heatmap",)) -> Plan:
         return Plan(teachers, self.epochs, self.settings.rate(), outputs)
@@ -106,6 +124,8 @@ class PoseStudy:
         data = self.train(seed)
         torch.manual_seed(seed)
         network = models.create(self.student, num_keypoints=data.skeleton.num_keypoints)
+        if self.initial is not None:
+            models.load_checkpoint(network, self.initial)
         teachers, samples = self._learned_from(row, data)
         outputs = network.heatmap_outputs
         curriculum = row.curriculum(self._plan(teachers, outputs))

@@ -95,6 +95,9 @@ class Own:
     """Persons and teachers of one's own."""
 
     student: Annotated[str | None, typer.Option(help=f"The student: {', '.join(models.names())}.")] = None
+    init: Annotated[
+        Path | None, typer.Option(help="A file of the student's weights, from which every row and seed begins.")
+    ] = None
     primary: Annotated[Path | None, typer.Option(help="The primary teacher's file.")] = None
     senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None
     blind: Annotated[
@@ -110,6 +113,9 @@ class Own:
     schedule: options.ScheduleName = options.Rate.step
     augment: options.Augmentation = True
     evaluate_every: options.EvaluateEvery = 10
+    cache_images: Annotated[
+        bool, typer.Option("--cache-images", help="Keep decoded pictures in memory: for small sets.")
+    ] = False
 
     @property
     def files(self) -> dict[str, Path]:
@@ -206,12 +212,13 @@ def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console:
             f"the rows learn from teachers that are not given: {told}; give them, or other --rows"
         )
     loaded = {role: load_network(own.files[role], None, "none", f"--{role}") for role in roles}
+    initial = {} if own.init is None else {"student": _initial(own.init, student)}
     body = skeleton_of(
-        files.train_annotations, None, None, known=skeleton_in(*(own.files[role] for role in roles))
+        files.train_annotations, None, None, known=skeleton_in(*(own.files[role] for role in roles), own.init)
     )
-    for one in loaded.values():
+    for one in (*loaded.values(), *initial.values()):
         check_skeleton(one, body, f"'{files.train_annotations}'")
-    codec = _codec(loaded)
+    codec = _codec(loaded or initial)
     fitting = Fitting(
         batch_size=own.batch_size,
         learning_rate=own.learning_rate,
@@ -222,7 +229,9 @@ def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console:
     )
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
     masks = any("mask" in teacher.reads for teacher in teachers.values())
-    data = load_data(files, codec, body, fitting, console, masks=masks, reader="a teacher")
+    data = load_data(
+        *(files, codec, body, fitting, console), masks=masks, reader="a teacher", cache_images=own.cache_images
+    )
     if (evaluator := data.evaluator) is None:
         raise ConfigurationError("rows are judged on validation persons: give --val-annotations")
 
@@ -237,7 +246,27 @@ def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console:
         "augment": own.augment,
     }
     settings = replace(fitting.settings, cpu=cpu)
-    return PoseStudy(student, train, evaluator, teachers, own.epochs, settings, described)
+    return PoseStudy(student, train, evaluator, teachers, own.epochs, settings, described, initial=own.init)
+
+
+def _initial(path: Path, student: str) -> LoadedNetwork:
+    """Return what the students begin from.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+        ConfigurationError: if it is another network's.
+    """
+    found = models.recognise(path)
+    if (said := found.metadata.get("model", student)) != student:
+        raise ConfigurationError(
+            f"--init '{path}' holds {said}, and the student is {student}: give a file of the student's weights, "
+            f"or --student {said}"
+        )
+    if found.mask_fusion != "none":
+        raise ConfigurationError(
+            f"--init '{path}' holds a network that reads masks, as no student does: give a student's file"
+        )
+    return load_network(path, student, "none", "--student")
 
 
 def _codec(loaded: Mapping[str, LoadedNetwork]) -> Codec:

@@ -56,6 +56,7 @@ def load_data(
     reader: str,
     unlabelled: UnlabelledPersons | None = None,
     val_masks: bool | None = None,
+    cache_images: bool = False,
 ) -> TrainingData:
     """Return the persons that the options name, and say how many there are and what was left out.
 
@@ -69,6 +70,7 @@ def load_data(
         reader: what does, for an error.
         unlabelled: whom teachers alone teach.
         val_masks: whether a network that is evaluated reads masks; as ``masks`` by default.
+        cache_images: whether decoded pictures are kept in memory, in each worker.
 
     Raises:
         DataError: if a file cannot be used, or masks are read and nobody has one.
@@ -92,6 +94,7 @@ def load_data(
             boxes=unlabelled.boxes,
             box_threshold=unlabelled.box_threshold,
             predicted_masks=files.predicted_masks if masks else None,
+            cache_images=cache_images,
         )
         _show(train, "training persons", reader, "--predicted-masks", console)
     if files.val_annotations is None:
@@ -102,6 +105,7 @@ def load_data(
         skeleton=skeleton,
         masks=val_masks,
         predicted_masks=files.val_predicted_masks if val_masks else None,
+        cache_images=cache_images,
     )
     _show(val, "validation persons", reader, "--val-predicted-masks", console)
     return TrainingData(train, val)

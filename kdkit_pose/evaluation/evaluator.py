@@ -76,6 +76,11 @@ class Evaluator:
         """The convention that networks are evaluated by."""
         return self._codec
 
+    @property
+    def skeleton(self) -> Skeleton:
+        """The keypoints of ground truth and networks."""
+        return self._skeleton
+
     def decoded_by(self, decoder: Decoder) -> "Evaluator":
         """The same evaluation with another decoder, for a network that the data's own would misread."""
         other = copy.copy(self)

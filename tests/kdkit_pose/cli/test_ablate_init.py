@@ -1,0 +1,38 @@
+"""ablate --init."""
+
+import json
+
+import pytest
+
+from kdkit_pose import models
+from kdkit_pose.skeleton import CROWDPOSE
+
+NET = "hrnet_w8_small"
+
+
+@pytest.fixture(scope="module")
+def mine(chain):
+    options = ["--student", NET, *chain.data, "--val-annotations", chain.val, "--epochs", 2, "--evaluate-every", 2]
+    return ["ablate", *options, "--rows", "plain,plain_twice", "--seeds", 0, "--cache-images"]
+
+
+def test_rows_begin_from_the_file_and_learn_its_codec(mine, run, chain, tmp_path):
+    run(*mine, "--init", chain.student("primary"), "--out", tmp_path / "study")
+    assert len(json.loads((tmp_path / "study" / "study.json").read_text())["initial"]) == 64
+    trained = models.load(tmp_path / "study" / "plain" / "seed-0" / "run" / "student.safetensors")
+    assert trained.codec == models.load(chain.student("primary")).codec
+
+
+def test_other_networks_are_refused_before_the_data_is_read(mine, fail, chain, tmp_path):
+    wide, crowd = tmp_path / "wide.safetensors", tmp_path / "crowd.safetensors"
+    models.save(models.create("hrnet_w16_small"), wide)
+    models.save(models.create(NET, num_keypoints=14), crowd, **CROWDPOSE.to_metadata())
+    for path, words in [
+        (wide, f"--init '{wide}' holds hrnet_w16_small, and the student is {NET}: give a file of the student's"),
+        (chain.student("senior"), "holds a network that reads masks, as no student does"),
+        (crowd, f"'{crowd}' predicts 14 keypoints"),
+    ]:
+        assert words in fail(*mine, "--init", path, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    message = fail("ablate", "--synthetic", "small", "--init", wide, "--out", tmp_path / "out")
+    assert "--init would change nothing" in message
