@@ -1,8 +1,6 @@
 """``kdkit-pose ablate``."""
 
-import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,28 +9,14 @@ import typer
 from rich.console import Console
 
 from kdkit import ConfigurationError
-from kdkit.ablation import Results, draw_curves, draw_differences, write_report
+from kdkit.ablation import Ablation, Results, draw_curves, draw_differences, write_report
 from kdkit.ablation.ablation import require_grid
-from kdkit_pose import models
-from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, PoseStudy, SyntheticBenchmark, roles_of
+from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
 from kdkit_pose.cli import options
-from kdkit_pose.cli.codec_choice import choose_codec
-from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.given import given, refuse
 from kdkit_pose.cli.grouped import grouped
-from kdkit_pose.cli.loading import (
-    LoadedNetwork,
-    check_codec,
-    check_skeleton,
-    describe_file,
-    load_network,
-    skeleton_in,
-)
-from kdkit_pose.cli.option_groups import DataFiles, Fitting
-from kdkit_pose.cli.training_data import load_data
-from kdkit_pose.codecs import DARK, Codec
-from kdkit_pose.data import PoseDataset
-from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.cli.own_study import Own, own_study
+from kdkit_pose.cli.side_by_side import run_side_by_side
 
 
 class Size(StrEnum):
@@ -91,40 +75,49 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Own:
-    """Persons and teachers of one's own."""
+class Running:
+    """How it is run, which changes no results."""
 
-    student: Annotated[str | None, typer.Option(help=f"The student: {', '.join(models.names())}.")] = None
-    init: Annotated[
-        Path | None, typer.Option(help="A file of the student's weights, from which every row and seed begins.")
-    ] = None
-    primary: Annotated[Path | None, typer.Option(help="The primary teacher's file.")] = None
-    senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None
-    blind: Annotated[
-        Path | None, typer.Option(help="The file of a teacher as strong as the senior that sees no mask.")
-    ] = None
-    train_annotations: Annotated[Path | None, typer.Option(help="COCO-format annotations to train on.")] = None
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures.")] = None
-    val_annotations: options.ValAnnotations = None
-    val_images: options.ValImages = None
-    epochs: Annotated[int, typer.Option(min=2, help="Of every row.")] = 210
-    batch_size: options.BatchSize = 32
-    learning_rate: options.LearningRate = 1e-3
-    schedule: options.ScheduleName = options.Rate.step
-    augment: options.Augmentation = True
-    evaluate_every: options.EvaluateEvery = 10
-    cache_images: Annotated[
-        bool, typer.Option("--cache-images", help="Keep decoded pictures in memory: for small sets.")
-    ] = False
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """The teachers' files by role."""
-        named = {"primary": self.primary, "senior": self.senior, "blind": self.blind}
-        return {role: path for role, path in named.items() if path is not None}
+    processes: Annotated[
+        int, typer.Option(min=1, help="Trainings side by side, in as many processes; they share the cores.")
+    ] = 1
+    workers: options.Workers = 0
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False
 
 
-_WITH_OPTION = ("primary", "senior", "blind")
+@dataclass(frozen=True)
+class Job:
+    """All that says which trainings are to be done, for any process."""
+
+    out: Path
+    drawn: Drawn
+    own: Own
+    running: Running
+    names: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def ablation(self, console: Console) -> Ablation:
+        """Return the study; teachers that the benchmark lacks are trained."""
+        roles, workers, cpu = roles_of(self.names), self.running.workers, self.running.cpu
+        if self.drawn.synthetic is None:
+            study, folder = own_study(self.out, self.own, roles, workers, cpu, console), self.out
+        else:
+            size = FULL if self.drawn.synthetic is Size.full else SMALL
+            labels = self.drawn.labels.value
+            benchmark = SyntheticBenchmark(
+                *(self.out, size, labels),
+                workers=workers,
+                cpu=cpu,
+                say=lambda line: console.print(line, markup=False),
+            )
+            study = benchmark.study(roles, self.own.student)
+            folder = self.out / f"{labels}-{study.student}"
+        return study.ablation(self.names, self.seeds, folder)
+
+
+def _run(job: Job) -> None:
+    """Do what nobody else is at of a study, in a process of its own."""
+    job.ablation(Console(quiet=True)).run(lambda line: print(line, flush=True))
 
 
 @grouped
@@ -135,17 +128,17 @@ def ablate(
     grid: Grid,
     drawn: Drawn,
     own: Own,
-    workers: options.Workers = 0,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+    running: Running,
     json_file: options.Json = None,
 ) -> None:
     """Compare recipes over seeds, at equal epochs, in pairs.
 
-    Start it several times with the same options to train side by side.
+    With --processes several trainings run side by side. So they do where it is started several
+    times with the same options, also on several machines that share the folder.
 
     \b
     Example:
-      kdkit-pose ablate --synthetic small --labels coco --out runs/ablation
+      kdkit-pose ablate --synthetic small --labels coco --processes 2 --out runs/ablation
       kdkit-pose ablate --student hrnet_w16 --rows plain,odkd,reversed \\
         --primary runs/w32/student.safetensors \\
         --senior runs/w48-mask/student.safetensors --epochs 60 --out runs/mine \\
@@ -154,23 +147,24 @@ def ablate(
     """
     console = Console(highlight=False, soft_wrap=True)
     names, seeds = grid.names, grid.numbers
-    roles = roles_of(names)
+    rows_named(names)
     require_grid(names, seeds)
+    if drawn.synthetic is None:
+        refuse(context, ["labels"], "needs --synthetic")
+    else:
+        _refuse_own(context)
 
     def say(line: str) -> None:
         console.print(line, markup=False)
 
-    if drawn.synthetic is not None:
-        _refuse_own(context)
-        size = FULL if drawn.synthetic is Size.full else SMALL
-        benchmark = SyntheticBenchmark(out, size, drawn.labels.value, workers=workers, cpu=cpu, say=say)
-        study = benchmark.study(roles, own.student)
-        folder = out / f"{drawn.labels.value}-{study.student}"
+    job = Job(out, drawn, own, running, names, seeds)
+    ablation = job.ablation(console)
+    if running.processes > 1:
+        run_side_by_side(_run, (job,), running.processes)
+        results = ablation.run()  # nothing is left of it
     else:
-        refuse(context, ["labels"], "needs --synthetic")
-        study, folder = _own_study(own, roles, workers, cpu, console), out
-    ablation = study.ablation(names, seeds, folder)
-    results = ablation.run(say)
+        results = ablation.run(say)
+    folder = ablation.out
     say(str(results))
     say(f"written: {folder / 'results.json'}")
     _write(results, folder, say)
@@ -186,101 +180,6 @@ def _refuse_own(context: typer.Context) -> None:
             f"{' and '.join(options_given)} would change nothing: --synthetic brings its own people, teachers and "
             "lengths; leave it out"
         )
-
-
-def _own_data(own: Own) -> tuple[str, DataFiles]:
-    """Return the student's network and where the persons are.
-
-    Raises:
-        ConfigurationError: naming what is not given.
-    """
-    if own.student and own.train_annotations and own.images and own.val_annotations:
-        return own.student, DataFiles(
-            own.train_annotations, own.images, val_annotations=own.val_annotations, val_images=own.val_images
-        )
-    needed = ("student", "train_annotations", "images", "val_annotations")
-    told = ", ".join(f"--{name.replace('_', '-')}" for name in needed if getattr(own, name) is None)
-    raise ConfigurationError(f"give {told} to compare on persons of your own, or --synthetic small")
-
-
-def _own_study(own: Own, roles: Sequence[str], workers: int, cpu: bool, console: Console) -> PoseStudy:
-    """Return the study on persons of one's own."""
-    student, files = _own_data(own)
-    if missing := [role for role in roles if role not in own.files]:
-        told = ", ".join(f"--{role}" if role in _WITH_OPTION else role for role in missing)
-        raise ConfigurationError(
-            f"the rows learn from teachers that are not given: {told}; give them, or other --rows"
-        )
-    loaded = {role: load_network(own.files[role], None, "none", f"--{role}") for role in roles}
-    initial = {} if own.init is None else {"student": _initial(own.init, student)}
-    body = skeleton_of(
-        files.train_annotations, None, None, known=skeleton_in(*(own.files[role] for role in roles), own.init)
-    )
-    for one in (*loaded.values(), *initial.values()):
-        check_skeleton(one, body, f"'{files.train_annotations}'")
-    codec = _codec(loaded or initial)
-    fitting = Fitting(
-        batch_size=own.batch_size,
-        learning_rate=own.learning_rate,
-        schedule=own.schedule,
-        augment=own.augment,
-        evaluate_every=own.evaluate_every,
-        workers=workers,
-    )
-    teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
-    masks = any("mask" in teacher.reads for teacher in teachers.values())
-    data = load_data(
-        *(files, codec, body, fitting, console), masks=masks, reader="a teacher", cache_images=own.cache_images
-    )
-    if (evaluator := data.evaluator) is None:
-        raise ConfigurationError("rows are judged on validation persons: give --val-annotations")
-
-    def train(seed: int) -> PoseDataset:
-        persons = copy.copy(data.train)
-        persons.seed = seed
-        return persons
-
-    described = {
-        # By its content: where it lies is nobody's business who reads the results.
-        "train_annotations": {**describe_file(files.train_annotations), "path": files.train_annotations.name},
-        "augment": own.augment,
-    }
-    settings = replace(fitting.settings, cpu=cpu)
-    return PoseStudy(student, train, evaluator, teachers, own.epochs, settings, described, initial=own.init)
-
-
-def _initial(path: Path, student: str) -> LoadedNetwork:
-    """Return what the students begin from.
-
-    Raises:
-        CheckpointError: if the file cannot be used.
-        ConfigurationError: if it is another network's.
-    """
-    found = models.recognise(path)
-    if (said := found.metadata.get("model", student)) != student:
-        raise ConfigurationError(
-            f"--init '{path}' holds {said}, and the student is {student}: give a file of the student's weights, "
-            f"or --student {said}"
-        )
-    if found.mask_fusion != "none":
-        raise ConfigurationError(
-            f"--init '{path}' holds a network that reads masks, as no student does: give a student's file"
-        )
-    return load_network(path, student, "none", "--student")
-
-
-def _codec(loaded: Mapping[str, LoadedNetwork]) -> Codec:
-    """Return what all teachers' heatmaps mean; DARK at 256x192 where there is no teacher.
-
-    Raises:
-        ConfigurationError: if they mean different things.
-    """
-    if not loaded:
-        return DARK()
-    codec = replace(choose_codec(next(iter(loaded.values())), None, None, None).codec, decoder="peak")
-    for one in loaded.values():
-        check_codec(codec, one.codec, one.report.path)
-    return codec
 
 
 def _write(results: Results, folder: Path, say: Any) -> None:

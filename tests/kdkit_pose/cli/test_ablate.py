@@ -42,6 +42,19 @@ def test_rows_by_seeds_on_data_of_ones_own(mine, chain, run, tmp_path):
     assert "fpd, seed 0: begins" in again
 
 
+def test_processes_share_rows_and_heatmaps(mine, run, tmp_path):
+    out = tmp_path / "study"
+    grid = ["--rows", "plain,odkd", "--seeds", "0,1", "--cpu", "--share-targets", "--processes", 2, "--out", out]
+    printed = run(*mine, *grid)
+    assert "differences to 'plain', paired by seed" in printed
+    report = json.loads((out / "results.json").read_text())
+    assert {name: len(trials) for name, trials in report["trials"].items()} == {"plain": 2, "odkd": 2}
+    assert "shared" in report["config"]["targets"]
+    assert {path.name for path in (out / "targets").iterdir()} == {
+        f"{role}-seed-{seed}" for role in ("primary", "senior") for seed in (0, 1)
+    }
+
+
 def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
     toy = replace(
         SMALL,

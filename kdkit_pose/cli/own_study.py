@@ -1,0 +1,188 @@
+"""A study on persons and with teachers of one's own, as the command line's options say it."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from kdkit import ConfigurationError
+from kdkit_pose import models
+from kdkit_pose.ablation import PoseStudy, SharedTargets
+from kdkit_pose.cli import options
+from kdkit_pose.cli.codec_choice import choose_codec
+from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.loading import (
+    LoadedNetwork,
+    check_codec,
+    check_skeleton,
+    describe_file,
+    load_network,
+    skeleton_in,
+)
+from kdkit_pose.cli.option_groups import DataFiles, Fitting
+from kdkit_pose.cli.training_data import load_data
+from kdkit_pose.codecs import DARK, Codec
+from kdkit_pose.data import PoseDataset
+from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+
+_WITH_OPTION = ("primary", "senior", "blind")
+
+
+@dataclass(frozen=True)
+class Own:
+    """Persons and teachers of one's own."""
+
+    student: Annotated[str | None, typer.Option(help=f"The student: {', '.join(models.names())}.")] = None
+    init: Annotated[
+        Path | None, typer.Option(help="A file of the student's weights, from which every row and seed begins.")
+    ] = None
+    primary: Annotated[Path | None, typer.Option(help="The primary teacher's file.")] = None
+    senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None
+    blind: Annotated[
+        Path | None, typer.Option(help="The file of a teacher as strong as the senior that sees no mask.")
+    ] = None
+    train_annotations: Annotated[Path | None, typer.Option(help="COCO-format annotations to train on.")] = None
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures.")] = None
+    val_annotations: options.ValAnnotations = None
+    val_images: options.ValImages = None
+    epochs: Annotated[int, typer.Option(min=2, help="Of every row.")] = 210
+    batch_size: options.BatchSize = 32
+    learning_rate: options.LearningRate = 1e-3
+    schedule: options.ScheduleName = options.Rate.step
+    augment: options.Augmentation = True
+    evaluate_every: options.EvaluateEvery = 10
+    cache_images: Annotated[
+        bool, typer.Option("--cache-images", help="Keep decoded pictures in memory: for small sets.")
+    ] = False
+
+    share_targets: Annotated[
+        bool,
+        typer.Option(
+            "--share-targets",
+            help="Keep teachers' heatmaps in --out, so that no teacher sees a view twice: takes room for those "
+            "of a run, for each seed and teacher.",
+        ),
+    ] = False
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The teachers' files by role."""
+        named = {"primary": self.primary, "senior": self.senior, "blind": self.blind}
+        return {role: path for role, path in named.items() if path is not None}
+
+
+def _own_data(own: Own) -> tuple[str, DataFiles]:
+    """Return the student's network and where the persons are.
+
+    Raises:
+        ConfigurationError: naming what is not given.
+    """
+    if own.student and own.train_annotations and own.images and own.val_annotations:
+        return own.student, DataFiles(
+            own.train_annotations, own.images, val_annotations=own.val_annotations, val_images=own.val_images
+        )
+    needed = ("student", "train_annotations", "images", "val_annotations")
+    told = ", ".join(f"--{name.replace('_', '-')}" for name in needed if getattr(own, name) is None)
+    raise ConfigurationError(f"give {told} to compare on persons of your own, or --synthetic small")
+
+
+def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool, console: Console) -> PoseStudy:
+    """Return the study on persons of one's own.
+
+    Args:
+        out: its folder.
+        own: what it is of.
+        roles: of the teachers that its rows need.
+        workers: processes that read samples.
+        cpu: whether to stay on the CPU.
+        console: what was read is said there.
+
+    Raises:
+        KdkitError: if something is missing, or does not fit together.
+    """
+    student, files = _own_data(own)
+    if missing := [role for role in roles if role not in own.files]:
+        told = ", ".join(f"--{role}" if role in _WITH_OPTION else role for role in missing)
+        raise ConfigurationError(
+            f"the rows learn from teachers that are not given: {told}; give them, or other --rows"
+        )
+    loaded = {role: load_network(own.files[role], None, "none", f"--{role}") for role in roles}
+    initial = {} if own.init is None else {"student": _initial(own.init, student)}
+    body = skeleton_of(
+        files.train_annotations, None, None, known=skeleton_in(*(own.files[role] for role in roles), own.init)
+    )
+    for one in (*loaded.values(), *initial.values()):
+        check_skeleton(one, body, f"'{files.train_annotations}'")
+    codec = _codec(loaded or initial)
+    fitting = Fitting(
+        batch_size=own.batch_size,
+        learning_rate=own.learning_rate,
+        schedule=own.schedule,
+        augment=own.augment,
+        evaluate_every=own.evaluate_every,
+        workers=workers,
+    )
+    teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
+    masks = any("mask" in teacher.reads for teacher in teachers.values())
+    data = load_data(
+        *(files, codec, body, fitting, console), masks=masks, reader="a teacher", cache_images=own.cache_images
+    )
+    if (evaluator := data.evaluator) is None:
+        raise ConfigurationError("rows are judged on validation persons: give --val-annotations")
+
+    def train(seed: int) -> PoseDataset:
+        persons = copy.copy(data.train)
+        persons.seed = seed
+        return persons
+
+    described = {
+        # By its content: where it lies is nobody's business who reads the results.
+        "train_annotations": {**describe_file(files.train_annotations), "path": files.train_annotations.name},
+        "augment": own.augment,
+    }
+    device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+    return PoseStudy(
+        *(student, train, evaluator, teachers, own.epochs, replace(fitting.settings, cpu=cpu), described),
+        targets=SharedTargets(out / "targets", workers=workers, device=device),
+        share=own.share_targets,
+        initial=own.init,
+    )
+
+
+def _initial(path: Path, student: str) -> LoadedNetwork:
+    """Return what the students begin from.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+        ConfigurationError: if it is another network's.
+    """
+    found = models.recognise(path)
+    if (said := found.metadata.get("model", student)) != student:
+        raise ConfigurationError(
+            f"--init '{path}' holds {said}, and the student is {student}: give a file of the student's weights, "
+            f"or --student {said}"
+        )
+    if found.mask_fusion != "none":
+        raise ConfigurationError(
+            f"--init '{path}' holds a network that reads masks, as no student does: give a student's file"
+        )
+    return load_network(path, student, "none", "--student")
+
+
+def _codec(loaded: Mapping[str, LoadedNetwork]) -> Codec:
+    """Return what all teachers' heatmaps mean; DARK at 256x192 where there is no teacher.
+
+    Raises:
+        ConfigurationError: if they mean different things.
+    """
+    if not loaded:
+        return DARK()
+    codec = replace(choose_codec(next(iter(loaded.values())), None, None, None).codec, decoder="peak")
+    for one in loaded.values():
+        check_codec(codec, one.codec, one.report.path)
+    return codec
