@@ -1,7 +1,7 @@
 """The fixed synthetic benchmark: drawn people and crowds, teachers by a fixed recipe, students to compare."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -131,7 +131,7 @@ class SyntheticBenchmark:
             student: another network than the size's.
         """
         size = self.size
-        teachers = {role: MaskAwareTeacher(role, self.teacher(role)) for role in roles}
+        teachers = {role: MaskAwareTeacher(role, network) for role, network in self.teachers(roles).items()}
         settings = FitSettings(
             batch_size=size.batch_size,
             learning_rate=size.rate,
@@ -197,6 +197,17 @@ class SyntheticBenchmark:
         }
         return SplitEvaluator(loader(data, 64), data.coco_dict(), self.codec, splits=splits)
 
+    def teachers(self, roles: Sequence[str]) -> dict[str, models.PoseNetwork]:
+        """Return several roles' trained networks; processes that want the same at once train them side by side."""
+        networks: dict[str, models.PoseNetwork] = {}
+        if roles:  # the others start from it
+            networks["primary"] = self.teacher("primary")
+        for role in sorted({*roles} - {"primary"}):
+            with claim(self._teachers / role, wait=False) as mine:
+                if mine:
+                    networks[role] = self._train_teacher(role, self._teachers / role)
+        return {role: networks[role] if role in networks else self.teacher(role) for role in roles}
+
     def teacher(self, role: str) -> models.PoseNetwork:
         """Return a role's trained network.
 
@@ -232,7 +243,7 @@ class SyntheticBenchmark:
         epochs = size.primary_epochs
         if role != "primary":
             primary = self._teachers / "primary" / "student.safetensors"
-            if not primary.exists():
+            if not primary.exists():  # it is written when it is finished
                 self.teacher("primary")
             models.load_checkpoint(network, primary)
             epochs = size.senior_epochs

@@ -117,7 +117,9 @@ class Job:
 
 def _run(job: Job) -> None:
     """Do what nobody else is at of a study, in a process of its own."""
-    job.ablation(Console(quiet=True)).run(lambda line: print(line, flush=True))
+    # What was read of one's own persons is said already; teachers are trained here.
+    console = Console(highlight=False, soft_wrap=True, quiet=job.drawn.synthetic is None)
+    job.ablation(console).run(lambda line: print(line, flush=True))
 
 
 @grouped
@@ -158,12 +160,14 @@ def ablate(
         console.print(line, markup=False)
 
     job = Job(out, drawn, own, running, names, seeds)
-    ablation = job.ablation(console)
     if running.processes > 1:
+        if drawn.synthetic is None:
+            job.ablation(console)  # so that what does not fit is said once
         run_side_by_side(_run, (job,), running.processes)
-        results = ablation.run()  # nothing is left of it
-    else:
-        results = ablation.run(say)
+        console.quiet = True
+    ablation = job.ablation(console)
+    results = ablation.run(say)
+    console.quiet = False
     folder = ablation.out
     say(str(results))
     say(f"written: {folder / 'results.json'}")

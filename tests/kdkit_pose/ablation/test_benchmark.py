@@ -123,6 +123,37 @@ def test_processes_side_by_side_make_a_teacher_one_after_the_other(bench, study,
     assert most == [1, 1]
 
 
+def test_processes_side_by_side_train_different_teachers(tmp_path, monkeypatch):
+    """The primary first, since the others start from it; then each what the other is not at."""
+    made, at_once = [], []
+
+    def train(self, role, folder):
+        if not (folder / "made").exists():
+            folder.mkdir(exist_ok=True)
+            at_once.append(role)
+            time.sleep(0.3)
+            made.append((role, frozenset(at_once)))
+            at_once.remove(role)
+            (folder / "made").touch()
+        return role
+
+    monkeypatch.setattr(SyntheticBenchmark, "_train_teacher", train)
+    found = []
+
+    def work():
+        found.append(SyntheticBenchmark(tmp_path, TOY, cpu=True).teachers(("blind", "senior", "primary")))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [{role: role for role in ("blind", "senior", "primary")}] * 2
+    assert made[0] == ("primary", {"primary"})
+    assert sorted(role for role, _ in made) == ["blind", "primary", "senior"]
+    assert {"blind", "senior"} in [together for _, together in made[1:]]
+
+
 def test_a_row_repeats_itself(study, results, bench, tmp_path):
     again = study.ablation(NAMES, (0,), tmp_path).run()
     assert again.trials["odkd"][0].metrics == results.trials["odkd"][0].metrics
