@@ -21,7 +21,8 @@ from kdkit_pose.fit import FitSettings, fit
 class PoseStudy:
     """What all rows have in common: data, teachers, student and budget.
 
-    Every row begins, with one seed, from the same weights, sees the same samples in the same order, and is judged
+    Every row begins, with one seed, from the same weights (but for the last bias, behind which a row may have a
+    sigmoid), sees the same samples in the same order, and is judged
     at its end.
 
     Args:
@@ -78,7 +79,8 @@ class PoseStudy:
     def _train(self, seed: int, folder: Path, *, name: str, row: PoseRow) -> Trial:
         data = self.train(seed)
         torch.manual_seed(seed)
-        network = models.create(self.student, num_keypoints=data.skeleton.num_keypoints)
+        joints = data.skeleton.num_keypoints
+        network = models.create(self.student, joints, activation=row.activation)
         curriculum = row.curriculum(self._plan(network.heatmap_outputs))
         codec = replace(data.codec, decoder=recipes.decoder_for(curriculum))
         settings = replace(self.settings, seed=seed, export="last")
