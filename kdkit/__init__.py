@@ -73,6 +73,7 @@ from kdkit.moment import Moment
 from kdkit.objective import Objective
 from kdkit.peers import Peers
 from kdkit.ramp import Ramp
+from kdkit.run_condition import RunEpochs, RunSteps
 from kdkit.schedule import Constant, Cosine, Linear, Schedule, Step
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
@@ -146,7 +147,9 @@ __all__ = [
     "Ramp",
     "Reached",
     "Resize",
+    "RunEpochs",
     "RunFolderError",
+    "RunSteps",
     "Schedule",
     "Score",
     "Stage",

@@ -17,13 +17,17 @@ class StageProgress:
         steps: optimizer steps since the stage began.
         epochs: epochs ended since the stage began.
         epoch_steps: steps since the last epoch ended, or since the stage began.
-        history: the metrics of every epoch that was evaluated, in order.
+        history: the metrics of every epoch of the stage that was evaluated, in order.
+        run_steps: optimizer steps since the run began.
+        run_epochs: epochs ended since the run began.
     """
 
     steps: int = 0
     epochs: int = 0
     epoch_steps: int = 0
     history: tuple[Mapping[str, float], ...] = ()
+    run_steps: int = 0
+    run_epochs: int = 0
 
 
 class Length(NamedTuple):
@@ -40,9 +44,18 @@ class Condition(ABC):
     def met(self, progress: StageProgress) -> bool:
         """Return whether the stage is over."""
 
-    def length(self) -> Length | None:
-        """Return the most the stage can last, or None where only metrics decide."""
+    def length(self, started: int = 0) -> Length | None:
+        """Return the most the stage can last, or None where only metrics decide.
+
+        Args:
+            started: how long the run has lasted when the stage begins, in the length's unit.
+        """
         return None
+
+    @property
+    def counts_run(self) -> bool:
+        """Whether the run's length counts, and not the stage's alone: then the stage lasts as long as is left."""
+        return False
 
     def fraction(self, progress: StageProgress, steps_per_epoch: int | None) -> float | None:
         """Return the progress in [0, 1], or None where only metrics decide.
@@ -68,7 +81,13 @@ class Condition(ABC):
         return Joined(self, other, any_of=False)
 
 
-def _require_count(count: int, what: str) -> None:
+def epoch_part(progress: StageProgress, steps_per_epoch: int | None) -> float:
+    """Return how much of the running epoch is done, in [0, 1]; 0 where nobody knows how long one is."""
+    return min(progress.epoch_steps / steps_per_epoch, 1.0) if steps_per_epoch else 0.0
+
+
+def require_count(count: int, what: str) -> None:
+    """Raise a ConfigurationError that names what is counted unless the count is a whole number of at least 1."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigurationError(f"{what} must be a whole number of at least 1, found {count!r}")
 
@@ -80,20 +99,19 @@ class Epochs(Condition):
     count: int
 
     def __post_init__(self) -> None:
-        _require_count(self.count, "Epochs")
+        require_count(self.count, "Epochs")
 
     def met(self, progress: StageProgress) -> bool:
         """Return whether the epochs have ended."""
         return progress.epochs >= self.count
 
-    def length(self) -> Length:
+    def length(self, started: int = 0) -> Length:
         """Return the epochs."""
         return Length(self.count, "epochs")
 
     def fraction(self, progress: StageProgress, steps_per_epoch: int | None) -> float:
         """Return the epochs done, with the part of the running one, over the count."""
-        part = min(progress.epoch_steps / steps_per_epoch, 1.0) if steps_per_epoch else 0.0
-        return min((progress.epochs + part) / self.count, 1.0)
+        return min((progress.epochs + epoch_part(progress, steps_per_epoch)) / self.count, 1.0)
 
 
 @dataclass(frozen=True)
@@ -103,13 +121,13 @@ class Steps(Condition):
     count: int
 
     def __post_init__(self) -> None:
-        _require_count(self.count, "Steps")
+        require_count(self.count, "Steps")
 
     def met(self, progress: StageProgress) -> bool:
         """Return whether the steps are done."""
         return progress.steps >= self.count
 
-    def length(self) -> Length:
+    def length(self, started: int = 0) -> Length:
         """Return the steps."""
         return Length(self.count, "steps")
 
@@ -135,7 +153,7 @@ class Plateau(Condition):
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_count(self.patience, "Plateau: patience")
+        require_count(self.patience, "Plateau: patience")
         _require_mode(self.mode, "Plateau")
         if not 0 <= self.min_delta < math.inf:
             raise ConfigurationError(f"Plateau: min_delta {self.min_delta} must be finite and not negative")
@@ -200,12 +218,18 @@ class Joined(Condition):
         """Return whether either, or both, are met."""
         return self._either((self.left.met(progress), self.right.met(progress)))
 
-    def length(self) -> Length | None:
+    def length(self, started: int = 0) -> Length | None:
         """Return the shorter (``|``) or longer (``&``) length; None where the units differ."""
-        lengths = [length for length in (self.left.length(), self.right.length()) if length is not None]
+        sides = (self.left.length(started), self.right.length(started))
+        lengths = [length for length in sides if length is not None]
         if (not self.any_of and len(lengths) < 2) or len({length.unit for length in lengths}) != 1:
             return None
         return min(lengths) if self.any_of else max(lengths)
+
+    @property
+    def counts_run(self) -> bool:
+        """Whether either counts the run's length."""
+        return self.left.counts_run or self.right.counts_run
 
     def fraction(self, progress: StageProgress, steps_per_epoch: int | None) -> float | None:
         """Return the larger (``|``) or smaller (``&``) of the known fractions."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
-from kdkit.condition import Length, StageProgress
+from kdkit.condition import Length, StageProgress, epoch_part
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.moment import Moment
 from kdkit.plan import plan
@@ -24,14 +24,13 @@ class Curriculum:
     Attributes:
         stages: the stages in order.
         index: the active stage's position; the number of stages when the curriculum is finished.
-        progress: how far the active stage has come.
-        steps: optimizer steps since the run began.
-        epochs: epochs ended since the run began.
+        progress: how far the active stage has come, and the run.
         steps_per_epoch: how many steps an epoch has, to count parts of one; learned at the first epoch's end
             where nobody says it.
 
     Raises:
-        ConfigurationError: if there is no stage, a name comes twice, or a schedule over the run has no length.
+        ConfigurationError: if there is no stage, a name comes twice, a schedule over the run has no length, or
+            nothing is left for a stage that ends by the run's length.
     """
 
     def __init__(self, *stages: Stage) -> None:
@@ -43,15 +42,24 @@ class Curriculum:
             if names.count(name) > 1:
                 raise ConfigurationError(f"the curriculum has two stages named '{name}': rename one")
         self._check_run_schedules()
+        self._check_time_left()
         self.reset()
 
     def reset(self) -> None:
         """Put the cursor at the start."""
         self.index = 0
         self.progress = StageProgress()
-        self.steps = 0
-        self.epochs = 0
         self.steps_per_epoch: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps since the run began."""
+        return self.progress.run_steps
+
+    @property
+    def epochs(self) -> int:
+        """Epochs ended since the run began."""
+        return self.progress.run_epochs
 
     @property
     def finished(self) -> bool:
@@ -66,9 +74,9 @@ class Curriculum:
     def advance(self) -> None:
         """Count an optimizer step; the stage may change."""
         self._require_unfinished()
-        self.steps += 1
+        done = self.progress
         self.progress = replace(
-            self.progress, steps=self.progress.steps + 1, epoch_steps=self.progress.epoch_steps + 1
+            done, steps=done.steps + 1, epoch_steps=done.epoch_steps + 1, run_steps=done.run_steps + 1
         )
         self._move_on()
 
@@ -86,13 +94,13 @@ class Curriculum:
                     f"stage '{stage.name}' waits for {sorted(missing)}, but the evaluation gave "
                     f"{sorted(metrics or {})}: name a metric that it gives"
                 )
-        self.epochs += 1
         if self.steps_per_epoch is None and self.progress.epochs == self.index == 0:
             self.steps_per_epoch = self.progress.epoch_steps or None
         kept = {name: float(value) for name, value in (metrics or {}).items() if name in awaited}
         self.progress = replace(
             self.progress,
             epochs=self.progress.epochs + 1,
+            run_epochs=self.progress.run_epochs + 1,
             epoch_steps=0,
             history=(*self.progress.history, kept) if kept else self.progress.history,
         )
@@ -115,22 +123,33 @@ class Curriculum:
 
     @cached_property
     def lengths(self) -> tuple[Length, ...] | None:
-        """Every stage's length; None unless all have one, in the same unit."""
-        known = [length for stage in self.stages if (length := stage.until.length())]
-        same = len(known) == len(self.stages) and len({length.unit for length in known}) == 1
-        return tuple(known) if same else None
+        """Every stage's length where those before last as long as they can; None unless all are in one unit."""
+        known: list[Length] = []
+        for stage in self.stages:
+            length = stage.until.length(sum(one.amount for one in known))
+            if length is None or (known and length.unit != known[0].unit):
+                return None
+            known.append(length)
+        return tuple(known)
 
     def _stage_fraction(self) -> float | None:
         return 1.0 if self.finished else self.stage.until.fraction(self.progress, self.steps_per_epoch)
 
     def _run_fraction(self) -> float | None:
-        """Return the run's progress; a stage that ended early counts as whole."""
+        """Return the run's progress.
+
+        A stage that ended early counts as whole, unless a later one makes up for it: then counts what has passed.
+        """
         if self.finished:
             return 1.0
         part = self._stage_fraction()
         if self.lengths is None or part is None:
             return None
         amounts = [length.amount for length in self.lengths]
+        if any(stage.until.counts_run for stage in self.stages[self.index :]):
+            in_epochs = self.lengths[0].unit == "epochs"
+            passed = self.epochs + epoch_part(self.progress, self.steps_per_epoch) if in_epochs else self.steps
+            return min(passed / sum(amounts), 1.0)
         return (sum(amounts[: self.index]) + amounts[self.index] * part) / sum(amounts)
 
     def _check_run_schedules(self) -> None:
@@ -143,10 +162,23 @@ class Curriculum:
                         f"{[one.until for one in self.stages]})"
                     )
 
+    def _check_time_left(self) -> None:
+        before = 0
+        for stage, length in zip(self.stages, self.lengths or (), strict=False):
+            if length.amount < 1:
+                raise ConfigurationError(
+                    f"stage '{stage.name}' ends by the run's length, {stage.until!r}, and nothing is left for it "
+                    f"if those before take their {before} {length.unit}: lengthen the run, or shorten them"
+                )
+            before += length.amount
+
     def _move_on(self) -> None:
-        if self.stage.until.met(self.progress):
+        over = self.stage.until.met(self.progress)
+        while over:
             self.index += 1
-            self.progress = StageProgress()
+            self.progress = StageProgress(run_steps=self.steps, run_epochs=self.epochs)
+            # Nothing may be left for a stage that ends by the run's length; any other has all of its own ahead.
+            over = not self.finished and self.stage.until.counts_run and self.stage.until.met(self.progress)
 
     def _require_unfinished(self) -> None:
         if self.finished:
@@ -156,10 +188,14 @@ class Curriculum:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the cursor as plain numbers, strings and lists."""
+        progress = asdict(self.progress)
         return {
             "stages": [stage.name for stage in self.stages],
             "index": self.index,
-            "progress": {**asdict(self.progress), "history": [dict(item) for item in self.progress.history]},
+            "progress": {
+                **{name: value for name, value in progress.items() if not name.startswith("run_")},
+                "history": [dict(item) for item in self.progress.history],
+            },
             "steps": self.steps,
             "epochs": self.epochs,
             "steps_per_epoch": self.steps_per_epoch,
@@ -177,10 +213,9 @@ class Curriculum:
                 f"the saved run has the stages {list(state['stages'])}, this curriculum has {names}: "
                 f"resume with the curriculum it was started with"
             )
-        progress = dict(state["progress"])
-        self.progress = StageProgress(**{**progress, "history": tuple(progress["history"])})
-        self.index, self.steps, self.epochs = state["index"], state["steps"], state["epochs"]
-        self.steps_per_epoch = state["steps_per_epoch"]
+        progress = {**state["progress"], "history": tuple(state["progress"]["history"])}
+        self.progress = StageProgress(**progress, run_steps=state["steps"], run_epochs=state["epochs"])
+        self.index, self.steps_per_epoch = state["index"], state["steps_per_epoch"]
 
     def __add__(self, other: "Curriculum") -> "Curriculum":
         return Curriculum(*self.stages, *other.stages)

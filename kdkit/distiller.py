@@ -248,7 +248,7 @@ class Distiller:
     def _follow(self, move: Callable[[], None]) -> Stage | None:
         before = self.stage
         move()
-        if self.stage is before:
+        if self.stage is before or self.curriculum.finished:
             return None
         self._enter(self.stage)
         return self.stage

@@ -1,7 +1,7 @@
 """A curriculum as a plan to read."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from kdkit.condition import Condition, Epochs, Joined, Plateau, Reached, Steps
 from kdkit.naming import callable_name
 from kdkit.objective import Objective
 from kdkit.region import regions_repr
+from kdkit.run_condition import RunEpochs, RunSteps
 from kdkit.schedule import as_schedule
 from kdkit.stage import Stage
 from kdkit.transforms import Identity
@@ -37,9 +38,10 @@ def plan(curriculum: "Curriculum") -> str:
     columns = [column for column in (*_COLUMNS, _balance_column(objectives)) if any(map(column[1], objectives))]
     for position, stage in enumerate(curriculum):
         mark = "->" if position == curriculum.index else "  "
-        until = f"{'until ' if stage.until.metrics() else ''}{condition_words(stage.until)}"
+        open_end = bool(stage.until.metrics() or stage.until.counts_run)
+        until = f"{'until ' if open_end else ''}{condition_words(stage.until)}"
         if lengths and len(lengths) > 1:
-            most = "at most " if stage.until.metrics() else ""
+            most = _bound(curriculum.stages[: position + 1])
             until += f" ({most}{100 * lengths[position].amount / total:.3g} % of the run)"
         lines += ["", f"{mark} {position + 1}. {stage.name}: {until}"]
         lines += [f"      {line}" for line in (*_facts(stage), *_table(stage, columns))]
@@ -57,6 +59,10 @@ def condition_words(condition: Condition) -> str:
             return _count(count, "epoch")
         case Steps(count):
             return _count(count, "step")
+        case RunEpochs(count):
+            return f"{_count(count, 'epoch')} of the run"
+        case RunSteps(count):
+            return f"{_count(count, 'step')} of the run"
         case Plateau(metric, patience):
             return f"{metric} not better for {_count(patience, 'evaluation')}"
         case Reached(metric, value, mode):
@@ -68,6 +74,15 @@ def condition_words(condition: Condition) -> str:
             ]
             return f" {'or' if condition.any_of else 'and'} ".join(sides)
     return repr(condition)
+
+
+def _bound(stages: Sequence[Stage]) -> str:
+    """Return how the last stage's length, as it is known, bounds its real one."""
+    *before, stage = stages
+    if stage.until.metrics():
+        # Where it also has what those before left, it may take more or less.
+        return "about " if stage.until.counts_run and any(one.until.metrics() for one in before) else "at most "
+    return "at least " if stage.until.counts_run and any(one.until.metrics() for one in before) else ""
 
 
 def _count(amount: int, what: str) -> str:

@@ -105,7 +105,7 @@ def weights_over_run(
     per_epoch = steps_per_epoch or curriculum.steps_per_epoch
     units = {length.unit for stage in curriculum if (length := stage.until.length())}
     unit: Unit = "steps" if units == {"steps"} else "epochs"
-    amounts = [_Amounts.of(stage.until.length(), per_epoch) for stage in curriculum]
+    amounts = _all_amounts(curriculum, per_epoch)
     known = [width for amount in amounts if (width := amount.of_unit(unit)) is not None]
     start, total, spans = 0.0, sum(known), []
     for stage, amount in zip(curriculum, amounts, strict=True):
@@ -145,6 +145,25 @@ class _Amounts:
 
     def of_unit(self, unit: Unit) -> float | None:
         return self.epochs if unit == "epochs" else self.steps
+
+    def __add__(self, other: "_Amounts") -> "_Amounts":
+        epochs = None if self.epochs is None or other.epochs is None else self.epochs + other.epochs
+        steps = None if self.steps is None or other.steps is None else self.steps + other.steps
+        return _Amounts(epochs, steps)
+
+
+def _all_amounts(curriculum: Curriculum, per_epoch: int | None) -> list[_Amounts]:
+    """Return every stage's amounts where those before it last as long as they can."""
+    amounts: list[_Amounts] = []
+    passed = _Amounts(0, 0)
+    for stage in curriculum:
+        length = stage.until.length()
+        if length is not None and stage.until.counts_run:
+            started = passed.of_unit(length.unit)
+            length = None if started is None else stage.until.length(int(started))
+        amounts.append(_Amounts.of(length, per_epoch))
+        passed = passed + amounts[-1]
+    return amounts
 
 
 @dataclass(frozen=True)

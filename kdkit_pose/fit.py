@@ -32,6 +32,7 @@ from kdkit_pose.data import PoseDataset, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.models import PoseNetwork
 from kdkit_pose.pose_student import pose_student
+from kdkit_pose.probability_losses import check_probability_losses
 from kdkit_pose.skeleton import Skeleton
 
 RateName = Literal["step", "cosine", "constant"]
@@ -159,7 +160,8 @@ def fit(
             already: for what takes long, such as :func:`kdkit_pose.teacher_check.check_teachers`.
 
     Raises:
-        ConfigurationError: if something does not fit together, or a stage leaves out one of several heatmaps.
+        ConfigurationError: if something does not fit together, such as a loss of probabilities and a network
+            without a sigmoid, or a stage leaves out one of several heatmaps.
         BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run, or cannot be written to.
     """
@@ -170,6 +172,7 @@ def fit(
             f"the student's file would say {codec!r}, but it learns {train.codec!r}: "
             f"{', '.join(codec.differences(train.codec))}; only the decoder may differ"
         )
+    check_probability_losses(network, curriculum)
     distiller = Distiller(pose_student(network), _with_rate(curriculum, settings))
     # What does not fit is noticed before the folder is made.
     cached = cached_teachers(distiller.teachers)

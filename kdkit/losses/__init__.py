@@ -23,8 +23,9 @@ Which function is which paper's:
 | Park et al., RKD (1904.05068) | `relational_distance`, `relational_angle` | everything but the samples |
 | Yang et al., MGD (2205.01529) | `masked_generative`, on a `MaskedGeneration` | nothing |
 
-Without a paper of their own: `mse`, `l1`, `smooth_l1`, `cosine` of values; `bce_with_logits`, `cross_entropy` of
-classes; `heatmap_kl`, where the target is a heatmap and the prediction the logits of a place.
+Without a paper of their own: `mse`, `l1`, `smooth_l1`, `cosine` of values; `bce` of probabilities;
+`bce_with_logits`, `cross_entropy` of classes; `heatmap_kl`, where the target is a heatmap and the prediction the
+logits of a place.
 
 Features of other channels are compared as they are where the loss allows it:
 
@@ -62,12 +63,13 @@ from kdkit.losses.heatmap_kl import heatmap_kl
 from kdkit.losses.hint import hint
 from kdkit.losses.masked_generative import masked_generative
 from kdkit.losses.pairwise_similarity import pairwise_similarity
-from kdkit.losses.pointwise import bce_with_logits, l1, mse, smooth_l1
+from kdkit.losses.pointwise import bce, bce_with_logits, l1, mse, smooth_l1
 from kdkit.losses.relational import relational_angle, relational_distance
 from kdkit.losses.shapes import require_same_positions, require_same_shape
 
 __all__ = [
     "attention_transfer",
+    "bce",
     "bce_with_logits",
     "channel_kl",
     "cosine",

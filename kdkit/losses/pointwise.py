@@ -1,5 +1,6 @@
 """Losses of each element on its own."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -41,3 +42,20 @@ def bce_with_logits(prediction: Tensor, target: Tensor) -> Tensor:
     """
     require_same_shape(prediction, target)
     return F.binary_cross_entropy_with_logits(widen(prediction), widen(target), reduction="none")
+
+
+def bce(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of a probability in [0, 1] against a target in [0, 1], unreduced.
+
+    For students that end with a sigmoid; where the logits are at hand, ``bce_with_logits`` is more exact.
+    Predictions below 1e-12, and in float32 above 1 - 6e-8, count as these, also outside [0, 1]: nothing is learned
+    there. So the loss of a target of 1 is 27.6 at most, and of a target of 0 it is 16.6.
+
+    The result has the prediction's shape and is float32 at least.
+    """
+    require_same_shape(prediction, target)
+    probability, wanted = widen(prediction), widen(target)
+    # 1 minus half an epsilon is the last number before 1. Towards 0, where a student's background is, there are
+    # many more.
+    probability = probability.clamp(1e-12, 1 - torch.finfo(probability.dtype).eps / 2)
+    return -wanted * probability.log() - (1 - wanted) * (-probability).log1p()

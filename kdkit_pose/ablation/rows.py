@@ -5,8 +5,26 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from kdkit import ConfigurationError, Curriculum, Distill, Schedule, TargetTransform, Teacher, Truncate
+from kdkit import (
+    ConfigurationError,
+    Constant,
+    Cosine,
+    Curriculum,
+    Distill,
+    Epochs,
+    Linear,
+    Plateau,
+    Ramp,
+    RunEpochs,
+    Schedule,
+    Step,
+    TargetTransform,
+    Teacher,
+    Truncate,
+    losses,
+)
 from kdkit_pose import recipes
+from kdkit_pose.models import Activation
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class PoseRow:
         budget: how many times the epochs of the others it takes.
         targets: what it learns from: the teachers' heatmaps of every view, as ``live`` teachers give them, or
             ``canonical``, one heatmap of each person, warped to its views.
+        activation: what its student's heatmaps go through.
     """
 
     summary: str
@@ -60,6 +79,7 @@ class PoseRow:
     build: Callable[[Plan], Curriculum]
     budget: float = 1.0
     targets: Literal["live", "canonical"] = "live"
+    activation: Activation = "none"
 
     def curriculum(self, plan: Plan) -> Curriculum:
         """Return its curriculum.
@@ -117,7 +137,63 @@ def _taught_through(transform: TargetTransform) -> Callable[[Plan], Curriculum]:
     return build
 
 
+def _plateau(plan: Plan) -> Curriculum:
+    """ODKD whose first stage ends at a plateau, at three quarters at the latest; the run is as long as any."""
+    latest = plan.halves("primary", "senior", 0.75)["primary_until"]
+    until = Epochs(latest) | Plateau("val/AP", patience=2)
+    return _odkd(primary_until=until, senior_until=RunEpochs(plan.epochs))(plan)
+
+
+_WARMUP = Ramp(0.1, 1.0, until=0.05)
+
+
+def _restart(second: float) -> Callable[[Plan], Curriculum]:
+    """ODKD in which each stage runs through the whole course of the rate, after a warm-up.
+
+    Args:
+        second: the second stage's rate, as a share of the first's.
+    """
+
+    def build(plan: Plan) -> Curriculum:
+        primary, senior = _odkd()(plan)
+        rate = _WARMUP * _over_stage(plan.rate)
+        return Curriculum(replace(primary, learning_rate=rate), replace(senior, learning_rate=second * rate))
+
+    return build
+
+
+def _over_stage(rate: Schedule) -> Schedule:
+    if not isinstance(rate, Cosine | Step | Linear | Constant):
+        raise ConfigurationError(
+            f"the rate {rate!r} cannot begin anew in each stage: use a Cosine, Step or Linear"
+        )
+    return replace(rate, over="stage")
+
+
+def _crossfade(plan: Plan) -> Curriculum:
+    """The primary, then both for a fifth of the epochs, in which its weight passes to the senior, then that."""
+    if plan.epochs < 3:
+        raise ConfigurationError(f"three stages need three epochs at least, there are {plan.epochs}")
+    fade = max(round(plan.epochs / 5), 1)
+    before = (plan.epochs - fade) // 2
+    primary, senior = plan.teachers["primary"], plan.teachers["senior"]
+    (both,) = recipes.joint(primary, senior, until=fade, **plan.shared)
+    # Of both together each has half of the teachers' share.
+    courses = {primary: 2 * Ramp(1.0, 0.0), senior: 2 * Ramp(0.0, 1.0)}
+    objectives = [
+        replace(one, weight=one.schedule.values()[0] * courses[one.teacher]) if isinstance(one, Distill) else one
+        for one in both.objectives
+    ]
+    after = plan.epochs - fade - before
+    return Curriculum(
+        *recipes.primary_only(primary, until=before, **plan.shared),
+        replace(both, name="crossfade", objectives=objectives),
+        *recipes.senior_only(senior, until=after, binarized="none", **plan.shared),
+    )
+
+
 _BOTH = ("primary", "senior")
+_BINARY: Mapping[str, Any] = {"primary_binarized": "both", "senior_binarized": "both"}
 
 ROWS: Mapping[str, PoseRow] = MappingProxyType(
     {
@@ -155,9 +231,37 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
         "odkd_canonical": PoseRow(
             "odkd, of one heatmap a person, warped to its views", _BOTH, _odkd(), targets="canonical"
         ),
+        "binary_mse": PoseRow("odkd, truth and teacher binarized in both stages, by MSE", _BOTH, _odkd(**_BINARY)),
+        "binary_mse_sigmoid": PoseRow(
+            "binary_mse, its student's heatmaps behind a sigmoid", _BOTH, _odkd(**_BINARY), activation="sigmoid"
+        ),
+        "binary_bce": PoseRow(
+            "binary_mse_sigmoid, by binary cross-entropy",
+            *(_BOTH, _odkd(**_BINARY, loss=losses.bce)),
+            activation="sigmoid",
+        ),
+        "odkd_plateau": PoseRow(
+            "odkd, switched when val/AP, on the very persons that rows are judged on, has not risen for 2 "
+            "evaluations, or after three quarters",
+            *(_BOTH, _plateau),
+        ),
+        "odkd_restart": PoseRow(
+            "odkd, each stage with the whole course of the learning rate, the first 5 % of it a warm-up",
+            *(_BOTH, _restart(1.0)),
+        ),
+        "odkd_low": PoseRow("odkd_restart, the second stage at 0.3 of the rate", _BOTH, _restart(0.3)),
+        "odkd_crossfade": PoseRow(
+            "odkd, the teachers' weight passing from the primary to the senior in the middle fifth",
+            *(_BOTH, _crossfade),
+        ),
     }
 )
-"""Every row by its name. The teacher ``blind`` is the senior's network, trained alike, without the mask."""
+"""Every row by its name. The teacher ``blind`` is the senior's network, trained alike, without the mask.
+
+``odkd_plateau`` chooses by held-out data when to switch, and is judged on the same: its AP is a little flattered.
+``binary_mse`` has the network of the other rows, ``binary_mse_sigmoid`` that of ``binary_bce``, which therefore
+differ in the loss alone.
+"""
 
 CORE = ("plain", "fpd", "primary_only", "senior_only", "joint", "odkd", "reversed", "odkd_both")
 """The rows that say whether ODKD helps, and whether its order and its binarization do."""

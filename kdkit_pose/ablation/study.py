@@ -26,9 +26,10 @@ from kdkit_pose.fit import FitSettings, fit
 class PoseStudy:
     """What all rows have in common: data, teachers, student and budget.
 
-    Every row begins, with one seed, from the same weights, sees the same samples in the same order, and is judged
-    at its end. With ``initial``, all seeds begin from the same weights too: a seed then is another order of the
-    samples and another augmentation, and no other beginning.
+    Every row begins, with one seed, from the same weights (but for the last bias, behind which a row may have a
+    sigmoid), sees the same samples in the same order, and is judged at its end. With ``initial``, all seeds begin
+    from the same weights too: a seed then is another order of the samples and another augmentation, and no other
+    beginning.
 
     Args:
         student: the student's network.
@@ -123,7 +124,7 @@ class PoseStudy:
     def _train(self, seed: int, folder: Path, *, name: str, row: PoseRow) -> Trial:
         data = self.train(seed)
         torch.manual_seed(seed)
-        network = models.create(self.student, num_keypoints=data.skeleton.num_keypoints)
+        network = models.create(self.student, data.skeleton.num_keypoints, activation=row.activation)
         if self.initial is not None:
             models.load_checkpoint(network, self.initial)
         teachers, samples = self._learned_from(row, data)

@@ -22,7 +22,8 @@ def usage_metadata(
     | `decoding`, `decoding_description` | JSON of `decoding_numbers`; the same in words |
     | `kdkit_version` | of the kdkit that wrote the file |
 
-    Beside these stand the keys of `models.describe`: `model`, `num_keypoints`, `mask_fusion`.
+    Beside these stand the keys of `models.describe`: `model`, `num_keypoints`, `mask_fusion`, and
+    `activation` where the heatmaps are behind one.
 
     Args:
         codec: The heatmaps' convention.

@@ -60,6 +60,7 @@ from kdkit_pose.models.checkpoint_recognition import RecognisedFile, recognise
 from kdkit_pose.models.cost import count_macs, count_parameters
 from kdkit_pose.models.create import create, names
 from kdkit_pose.models.description import describe
+from kdkit_pose.models.heatmap_layer import Activation, HeatmapLayer
 from kdkit_pose.models.hourglass import StackedHourglass
 from kdkit_pose.models.hourglass_config import HourglassConfig
 from kdkit_pose.models.hrnet import PoseHRNet
@@ -76,7 +77,9 @@ from kdkit_pose.models.simple_baseline import SimpleBaseline
 from kdkit_pose.models.simple_baseline_config import SimpleBaselineConfig
 
 __all__ = [
+    "Activation",
     "HRNetConfig",
+    "HeatmapLayer",
     "HourglassConfig",
     "LPNConfig",
     "LiteHRNet",

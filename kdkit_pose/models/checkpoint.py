@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from kdkit_pose import codecs
 from kdkit_pose.models.checkpoint_check import (
     Problem,
+    check_described_activation,
     check_described_fusion,
     check_described_model,
     misfit,
@@ -35,12 +36,13 @@ IMAGE_CHANNELS = 3
 def load_checkpoint(model: nn.Module, path: str | Path, *, trunk_only: bool = False) -> LoadReport:
     """Load an official, mmpose or kdkit checkpoint; every entry must fit, otherwise nothing is changed.
 
-    Files are read with `weights_only=True`: no code in them runs. See `checkpoint_formats` for the layouts.
-    An RGB network's file fits a mask-aware network, whose fusion then starts at zero, that is, equal to it.
-    The reverse is refused, as far as it can be told: `multiply` has no weights, so only a kdkit safetensors
-    file says that its network read a mask. A kdkit file fits only the network that its header names: another one
-    of the same entries would compute something else with them. The network then knows the codec and the keypoints
-    that the file names; with `trunk_only`, which leaves the head as it is, what it knew before.
+    Files are read with `weights_only=True`: no code in them runs. See `checkpoint_formats` for the layouts. An
+    RGB network's file fits a mask-aware network, whose fusion then starts at zero, that is, equal to it. The
+    reverse is refused, as far as it can be told: `multiply` has no weights, so only a kdkit safetensors file
+    says that its network read a mask. A kdkit file fits only the network that its header names, with the same
+    activation: another one of the same entries would compute something else with them. The network then knows
+    the codec and the keypoints that the file names; with `trunk_only`, which leaves the head as it is, what it
+    knew before.
 
     Args:
         model: A network from `create`.
@@ -69,6 +71,7 @@ def load_weights(
     found, identity = recognise_weights(file, weights)
     if not trunk_only:
         check_described_model(network, file, identity)
+        check_described_activation(network, file)
     check_described_fusion(network, file)
     # Read before anything is changed: what the file says may be broken.
     codec = codecs.from_metadata(found.metadata) if "codec" in found.metadata else None

@@ -1,6 +1,6 @@
 """Why a checkpoint does not fit the network at hand, in words that name both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdkit.errors import CheckpointError
@@ -22,6 +22,26 @@ def check_described_fusion(network: PoseNetwork, file: CheckpointFile) -> None:
     found = file.metadata.get("mask_fusion", "none")
     if found not in ("none", network.mask_fusion.name):
         raise _other_fusion(network, file.path, found)
+
+
+def described_activation(metadata: Mapping[str, str]) -> str:
+    """Return what the heatmaps of a file's network go through; no weights would tell."""
+    return metadata.get("activation", "none")
+
+
+def check_described_activation(network: PoseNetwork, file: CheckpointFile) -> None:
+    """Require the activation that a kdkit file's header names, or does not: the heatmaps would be others.
+
+    Raises:
+        CheckpointError: The network has another one.
+    """
+    found = described_activation(file.metadata)
+    if "model" in file.metadata and found != network.activation:
+        raise CheckpointError(
+            f"{file.path}: this file is of a network with the activation {found!r}, the network built has"
+            f" {network.activation!r}: use models.create({network.name!r}, activation={found!r}), or load it with"
+            " trunk_only=True and train a new head"
+        )
 
 
 def check_described_model(network: PoseNetwork, file: CheckpointFile, identity: Identity | None) -> None:

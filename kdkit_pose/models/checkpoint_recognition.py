@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kdkit_pose.models.checkpoint_check import described_activation
 from kdkit_pose.models.checkpoint_config import read_codec, read_keypoints
 from kdkit_pose.models.checkpoint_files import CheckpointFile, open_checkpoint
 from kdkit_pose.models.checkpoint_formats import Weights, find_weights
@@ -29,6 +30,7 @@ class RecognisedFile:
         keypoints: The names of the keypoints, in order, where an mmpose file lists them; None where it does not,
             and of a kdkit file, whose header may have the skeleton.
         unusable: Why kdkit cannot use a network that it knows by sight; None otherwise.
+        activation: What the heatmaps go through, as a kdkit file's header says; `none` of any other.
     """
 
     path: Path
@@ -40,11 +42,13 @@ class RecognisedFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
     unusable: str | None = None
     keypoints: tuple[str, ...] | None = None
+    activation: str = "none"
 
     def __str__(self) -> str:
         heads = "no heatmap head" if self.num_keypoints is None else f"{self.num_keypoints} keypoints"
         parts = [self.title or "an unknown network", heads if self.title and not self.unusable else ""]
         parts.append(f"mask fusion {self.mask_fusion!r}" if self.mask_fusion != "none" else "")
+        parts.append(f"activation {self.activation!r}" if self.activation != "none" else "")
         parts.append(self.unusable or "")
         return f"{self.path} ({self.format}): {', '.join(part for part in parts if part)}"
 
@@ -83,6 +87,7 @@ def recognise_weights(file: CheckpointFile, weights: Weights) -> tuple[Recognise
         metadata=file.metadata or _mmpose_metadata(file),
         unusable=found.unusable,
         keypoints=listed or None,
+        activation=described_activation(file.metadata),
     )
     return recognised, identity
 

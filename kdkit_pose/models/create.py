@@ -54,6 +54,7 @@ def create(
     mask_fusion: str = "none",
     *,
     features: Sequence[str] = (),
+    activation: str = "none",
 ) -> PoseNetwork:
     """Build a network from images to heatmaps.
 
@@ -70,17 +71,22 @@ def create(
             and the like, its backbone's last features of that stride; LPN has `layer1` to `layer4` and
             `deconv_layers`, Lite-HRNet `stage0`, `stage1`, `stage2` and `head_layer`; an hourglass `stack1`
             and so on, what each stack makes its heatmaps of.
+        activation: What the heatmaps go through. With `sigmoid` they are probabilities, as `kdkit.losses.bce`
+            learns them, and start at 0.01 everywhere, since peaks are rare. Published files are of networks
+            without; a file of kdkit's own says it, and only fits a network with the same.
 
     Returns:
         A network in training mode, image [B,3,H,W] (and mask [B,1,H,W]) to heatmaps [B,K,H/4,W/4].
 
     Raises:
-        ConfigurationError: An unknown name, fusion or feature, or one that the network has not; fewer than
-            one keypoint.
+        ConfigurationError: An unknown name, fusion, feature or activation, or one that the network has not; fewer
+            than one keypoint.
         CheckpointError: The checkpoint cannot be used; see `load_checkpoint`.
     """
     family, config = _find(name)
     model: PoseNetwork = family.build(name, config, num_keypoints, mask_fusion, features)
+    if activation != "none":
+        model.activate(activation)
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     return model

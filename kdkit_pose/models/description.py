@@ -5,11 +5,15 @@ from torch import nn
 from kdkit.errors import ConfigurationError
 from kdkit_pose.models.network import PoseNetwork
 
+DESCRIPTION = ("model", "num_keypoints", "mask_fusion", "activation")
+"""The names in a network's description."""
+
 
 def describe(model: nn.Module) -> dict[str, str]:
     """Return the metadata from which `load` rebuilds the network; the header of its safetensors files.
 
-    Features that `forward` returns beside the heatmaps are the caller's choice and left out.
+    Features that `forward` returns beside the heatmaps are the caller's choice and left out. The `activation` is
+    named where there is one.
 
     Raises:
         ConfigurationError: The module was not built by `create`.
@@ -23,6 +27,8 @@ def describe(model: nn.Module) -> dict[str, str]:
         "model": network.name,
         "num_keypoints": str(network.num_keypoints),
         "mask_fusion": str(network.mask_fusion.name),
+        # Absent where there is none, as in the files and runs of before.
+        **({} if network.activation == "none" else {"activation": network.activation}),
     }
 
 

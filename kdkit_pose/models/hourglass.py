@@ -98,8 +98,9 @@ class StackedHourglass(PoseNetwork):
                 with a mask fusion, and then needed.
 
         Returns:
-            The last stack's heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap`
-            and of the features [B,C,H/4,W/4] from which each named stack's heatmaps are made.
+            The last stack's heatmaps [B,K,H/4,W/4], unbounded but for an `activation`. With `features`, a dict
+            of them as `heatmap` and of the features [B,C,H/4,W/4] from which each named stack's heatmaps are
+            made.
 
         Raises:
             BatchError: A size that is not a multiple of `size_multiple`; a mask too many, missing, or of the

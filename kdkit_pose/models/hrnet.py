@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kdkit_pose.models.heatmap_layer import HeatmapLayer
 from kdkit_pose.models.hrnet_config import HRNetConfig
 from kdkit_pose.models.mask_fusion import create_fusion
 from kdkit_pose.models.network import PoseNetwork, check_arguments
@@ -63,7 +64,7 @@ class PoseHRNet(PoseNetwork):
         self.intermediate_heatmaps = {}
         for part, module in _trunk(config).named_children():
             self.add_module(part, module)
-        self.final_layer = nn.Conv2d(config.width, num_keypoints, kernel_size=1)
+        self.final_layer = HeatmapLayer(config.width, num_keypoints)
         self._drop_unread_outputs()
         self._initialise()
         fusion.widen(self.conv1)
@@ -97,9 +98,7 @@ class PoseHRNet(PoseNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 module.reset_parameters()
-        nn.init.normal_(self.final_layer.weight, std=0.001)
-        if self.final_layer.bias is not None:
-            nn.init.zeros_(self.final_layer.bias)
+        self.final_layer.start_low()
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | dict[str, Tensor]:
         """Predict heatmaps.
@@ -111,8 +110,8 @@ class PoseHRNet(PoseNetwork):
                 with a mask fusion, and then needed.
 
         Returns:
-            Heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap` and of each named
-            stage's highest-resolution branch, [B,width,H/4,W/4].
+            Heatmaps [B,K,H/4,W/4], unbounded but for an `activation`. With `features`, a dict of them as
+            `heatmap` and of each named stage's highest-resolution branch, [B,width,H/4,W/4].
 
         Raises:
             BatchError: A size that is not a multiple of 32; a mask too many, missing, or of the wrong shape.

@@ -77,8 +77,9 @@ class LiteHRNet(PoseNetwork):
                 with a mask fusion, and then needed.
 
         Returns:
-            Heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap` and of each named
-            stage's highest-resolution branch, or of what the final convolution reads, [B,40,H/4,W/4].
+            Heatmaps [B,K,H/4,W/4], unbounded but for an `activation`. With `features`, a dict of them as
+            `heatmap` and of each named stage's highest-resolution branch, or of what the final convolution
+            reads, [B,40,H/4,W/4].
 
         Raises:
             BatchError: A size that is not a multiple of 32; a mask too many, missing, or of the wrong shape.

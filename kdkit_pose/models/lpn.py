@@ -79,9 +79,9 @@ class PoseLPN(PoseNetwork):
                 with a mask fusion, and then needed.
 
         Returns:
-            Heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap` and of what each
-            named part returns: `layer1` [B,64,H/4,W/4], `layer2` [B,128,H/8,W/8], `layer3` [B,256,H/16,W/16],
-            `layer4` [B,512,H/16,W/16], `deconv_layers` [B,256,H/4,W/4].
+            Heatmaps [B,K,H/4,W/4], unbounded but for an `activation`. With `features`, a dict of them as
+            `heatmap` and of what each named part returns: `layer1` [B,64,H/4,W/4], `layer2` [B,128,H/8,W/8],
+            `layer3` [B,256,H/16,W/16], `layer4` [B,512,H/16,W/16], `deconv_layers` [B,256,H/4,W/4].
 
         Raises:
             BatchError: A size that is not a multiple of 16; a mask too many, missing, or of the wrong shape.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit_pose.codecs import Codec
+from kdkit_pose.models.heatmap_layer import Activation, HeatmapLayer
 from kdkit_pose.models.mask_fusion import MaskFusion, check_mask
 from kdkit_pose.skeleton import Skeleton
 
@@ -48,11 +49,13 @@ class PoseNetwork(nn.Module):
             network refuses another convention; to be set by hand before a training that does not set it.
         skeleton: The keypoints, known in the same way.
         keypoints: The keypoints' names in order, also where no more than these is known.
+        activation: What the heatmaps, intermediate ones too, go through: `none` or `sigmoid`; see `activate`.
         size_multiple: What an input's height and width must be multiples of, in pixels.
     """
 
     head_prefixes: ClassVar[tuple[str, ...]] = ("final_layer.",)
     size_multiple: int = 32
+    activation: Activation = "none"
     codec: Codec | None = None
     skeleton: Skeleton | None = None
     keypoints: tuple[str, ...] | None = None
@@ -83,6 +86,19 @@ class PoseNetwork(nn.Module):
         """Codec and skeleton as strings for a file's header, as far as they are known."""
         codec = {} if self.codec is None else self.codec.to_metadata()
         return codec | ({} if self.skeleton is None else self.skeleton.to_metadata())
+
+    def activate(self, activation: str) -> None:
+        """Let all heatmaps go through an activation, as `create` does with a new network; their biases start anew.
+
+        Raises:
+            ConfigurationError: An unknown activation, or a network whose heatmaps are of no `HeatmapLayer`.
+        """
+        layers = [module for module in self.modules() if isinstance(module, HeatmapLayer)]
+        if not layers:
+            raise ConfigurationError(f"{self.name} has no HeatmapLayer, behind which an activation has its place")
+        for layer in layers:
+            layer.activate(activation)
+        self.activation = layers[0].activation
 
     @property
     def title(self) -> str:

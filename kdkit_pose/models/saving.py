@@ -16,7 +16,7 @@ from kdkit_pose.models.checkpoint_files import open_checkpoint
 from kdkit_pose.models.checkpoint_formats import Weights, find_weights
 from kdkit_pose.models.checkpoint_recognition import RecognisedFile, recognise_weights
 from kdkit_pose.models.create import create
-from kdkit_pose.models.description import as_pose_network, describe
+from kdkit_pose.models.description import DESCRIPTION, as_pose_network, describe
 from kdkit_pose.models.identity import Identity
 from kdkit_pose.models.network import PoseNetwork
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -41,9 +41,9 @@ def save(model: nn.Module, path: str | Path, /, **metadata: str) -> None:
     """
     header = describe(model)
     for key, value in metadata.items():
-        if key in header or not isinstance(value, str):
+        if key in DESCRIPTION or not isinstance(value, str):
             raise ConfigurationError(
-                f"metadata {key}={value!r}: it must be a string, under another name than {set(header)}"
+                f"metadata {key}={value!r}: it must be a string, under another name than {', '.join(DESCRIPTION)}"
             )
     content = to_safetensors(model.state_dict(), header | _usage(as_pose_network(model), metadata))
     try:
@@ -104,7 +104,13 @@ def load_described(
     # Whatever is not known, the loading itself will find that it does not fit, and say so.
     num_keypoints = COCO.num_keypoints if found.num_keypoints is None else found.num_keypoints
     try:
-        network = create(name, num_keypoints, mask_fusion=mask_fusion or found.mask_fusion, features=features)
+        network = create(
+            name,
+            num_keypoints,
+            mask_fusion=mask_fusion or found.mask_fusion,
+            features=features,
+            activation=found.activation,
+        )
     except ConfigurationError as error:
         if "model" not in file.metadata or model is not None or features:
             raise

@@ -103,8 +103,8 @@ class SimpleBaseline(PoseNetwork):
                 with a mask fusion, and then needed.
 
         Returns:
-            Heatmaps [B,K,H/4,W/4], unbounded. With `features`, a dict of them as `heatmap` and of each named
-            feature map, [B,C,H/s,W/s] for `stride<s>`.
+            Heatmaps [B,K,H/4,W/4], unbounded but for an `activation`. With `features`, a dict of them as
+            `heatmap` and of each named feature map, [B,C,H/s,W/s] for `stride<s>`.
 
         Raises:
             BatchError: A size that is not a multiple of 32; a mask too many, missing, or of the wrong shape.

@@ -2,7 +2,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kdkit import (
@@ -16,6 +16,8 @@ from kdkit import (
     Linear,
     Plateau,
     Reached,
+    RunEpochs,
+    RunSteps,
     Stage,
     Steps,
     Supervise,
@@ -228,6 +230,8 @@ conditions = st.recursive(
     st.one_of(
         st.builds(Epochs, st.integers(1, 4)),
         st.builds(Steps, st.integers(1, 12)),
+        st.builds(RunEpochs, st.integers(1, 12)),
+        st.builds(RunSteps, st.integers(1, 24)),
         st.builds(Plateau, st.just("AP"), st.integers(1, 3)),
         st.builds(Reached, st.just("AP"), st.floats(0, 1)),
     ),
@@ -241,7 +245,10 @@ events = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=30)
 
 @given(st.lists(conditions, min_size=1, max_size=4), events, st.integers(0, 30))
 def test_the_cursor_survives_saving_anywhere(conditions, events, cut):
-    straight = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
+    try:
+        straight = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
+    except ConfigurationError:  # nothing is left for a stage
+        assume(False)
     saved = copy.deepcopy(straight)
     for position, event in enumerate(events):
         if position == cut:

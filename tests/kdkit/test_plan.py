@@ -11,6 +11,8 @@ from kdkit import (
     ModuleTeacher,
     Plateau,
     Reached,
+    RunEpochs,
+    RunSteps,
     Stage,
     Steps,
     Supervise,
@@ -91,6 +93,23 @@ def test_without_common_lengths_there_are_no_shares():
     assert lines(curriculum)[0] == "Curriculum of 2 stages; at its start"
 
 
+def test_what_may_end_early_and_what_makes_up_for_it():
+    plateau = Plateau("AP", 2)
+    conditions = (Epochs(5) | plateau, RunEpochs(8) | plateau, RunEpochs(10))
+    curriculum = Curriculum(
+        *(Stage(str(place), [Supervise("x", losses.mse)], until) for place, until in enumerate(conditions))
+    )
+    assert [line.partition(": ")[2] for line in lines(curriculum) if "of the run" in line] == [
+        "until 5 epochs or AP not better for 2 evaluations (at most 50 % of the run)",
+        "until 8 epochs of the run or AP not better for 2 evaluations (about 30 % of the run)",
+        "until 10 epochs of the run (at least 20 % of the run)",
+    ]
+    exact = Curriculum(
+        *(Stage(str(n), [Supervise("x", losses.mse)], until) for n, until in enumerate((Epochs(1), RunEpochs(4))))
+    )
+    assert "1: until 4 epochs of the run (75 % of the run)" in str(exact)
+
+
 def test_balances_that_are_two_objects_are_told_apart():
     one, other, alone = Magnitude(), Magnitude(), GradientNorm()
     objectives = [
@@ -130,6 +149,7 @@ class Never(Condition):
         (Reached("loss", 2, mode="min") & Epochs(3), "loss at most 2 and 3 epochs"),
         (Plateau("AP", 1) | Epochs(9) | Steps(4), "AP not better for 1 evaluation or 9 epochs or 4 steps"),
         ((Epochs(2) | Steps(9)) & Reached("AP", 1), "(2 epochs or 9 steps) and AP at least 1"),
+        (RunEpochs(9) | RunSteps(1), "9 epochs of the run or 1 step of the run"),
         (Never(), "Never()"),
     ],
 )

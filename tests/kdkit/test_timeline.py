@@ -12,6 +12,8 @@ from kdkit import (
     Linear,
     ModuleTeacher,
     Plateau,
+    RunEpochs,
+    RunSteps,
     Stage,
     Steps,
     Supervise,
@@ -41,8 +43,9 @@ EACH_EPOCH, EACH_STEP = Alternate((1.0, 0.0, 0.5), unit="epochs"), Alternate((0.
 SCHEDULES = [WHOLE, RAMP, EACH_EPOCH, EACH_STEP, 0.5 * EACH_STEP * RAMP]
 
 
-def test_the_timeline_is_what_the_curriculum_gives_step_by_step():
-    curriculum = Curriculum(stage("one", Epochs(3), *SCHEDULES), stage("two", Epochs(5), *SCHEDULES))
+@pytest.mark.parametrize("until", [Epochs(5), RunEpochs(8)])
+def test_the_timeline_is_what_the_curriculum_gives_step_by_step(until):
+    curriculum = Curriculum(stage("one", Epochs(3), *SCHEDULES), stage("two", until, *SCHEDULES))
     curriculum.steps_per_epoch = 4
     timeline = weights_over_run(curriculum, points_per_stage=1001)
     while not curriculum.finished:
@@ -99,6 +102,16 @@ def test_a_stage_of_unknown_length_is_nominal():
     assert [(span.end - span.start, span.nominal) for span in spans] == [(6, False), (8, True), (10, False)]
     alone = weights_over_run(Curriculum(stage("open", Plateau("AP", 3), 1.0))).stages[0]
     assert (alone.start, alone.end, alone.nominal) == (0, 1, True)
+
+
+def test_a_stage_that_ends_by_the_runs_length_has_what_is_left():
+    first = Epochs(3) | Plateau("AP", 2)
+    spans = weights_over_run(Curriculum(stage("one", first, 1.0), stage("two", RunEpochs(8), 1.0))).stages
+    assert [(span.start, span.end, span.nominal) for span in spans] == [(0, 3, False), (3, 8, False)]
+    mixed = Curriculum(stage("one", Epochs(3), 1.0), stage("two", RunSteps(80), 1.0))
+    assert [span.nominal for span in weights_over_run(mixed).stages] == [False, True]
+    spans = weights_over_run(mixed, steps_per_epoch=8).stages
+    assert [(span.start, span.end, span.nominal) for span in spans] == [(0, 3, False), (3, 10, False)]
 
 
 def test_objectives_that_are_off_are_left_out_and_others_keep_their_order():

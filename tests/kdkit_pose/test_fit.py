@@ -1,10 +1,11 @@
 import json
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError
+from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError, losses
 from kdkit_pose import Augment, codecs, models, recipes
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import loader
@@ -379,3 +380,31 @@ def test_a_default_runs_settings_are_those_of_before_there_was_a_performance():
     assert "performance" not in config
     assert FitSettings(performance="max").to_config()["precision"] is None
     assert FitSettings(performance="max", precision="fp16").to_config()["precision"] == "fp16"
+
+
+def test_probabilities_are_learned_by_bce_and_their_file_says_what_they_are(run, small_network, tmp_path):
+    curriculum = recipes.supervised(until=5, binarized=True, loss=losses.bce)
+    network = small_network(activation="sigmoid")
+    options = {"learning_rate": 1e-2, "schedule": "constant", "evaluate_every": 5}
+    result = run(tmp_path / "run", network=network, curriculum=curriculum, **options)
+    first, *_, last = outcome(tmp_path / "run")[1]
+    assert last["loss/supervise/heatmap"] < first["loss/supervise/heatmap"]
+    loaded, image = models.load(result.student).eval(), torch.zeros(1, 3, 32, 32)
+    assert loaded.activation == "sigmoid"
+    assert torch.equal(loaded(image), network.eval()(image))
+    assert loaded(image).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "words"),
+    [
+        ("none", losses.bce, "'supervise/heatmap' learns by bce, which takes probabilities.*activation='sigmoid'"),
+        ("none", partial(losses.bce), "learns by bce, which takes probabilities"),
+        ("sigmoid", losses.bce_with_logits, "bce_with_logits, which takes logits.*activation='none'"),
+    ],
+)
+def test_a_loss_of_probabilities_needs_some(run, small_network, tmp_path, activation, loss, words):
+    curriculum = recipes.supervised(until=2, binarized=True, loss=loss)
+    with pytest.raises(ConfigurationError, match=words):
+        run(tmp_path / "run", network=small_network(activation=activation), curriculum=curriculum)
+    assert not (tmp_path / "run").exists()

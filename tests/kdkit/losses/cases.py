@@ -48,6 +48,11 @@ def probabilities(shape: Shape, generator: torch.Generator) -> Inputs:
     return Inputs(normal(shape, generator), torch.rand(shape, generator=generator, dtype=torch.float64))
 
 
+def two_probabilities(shape: Shape, generator: torch.Generator) -> Inputs:
+    one, other = (torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    return Inputs(0.05 + 0.9 * one, other)
+
+
 def other_channels(shape: Shape, generator: torch.Generator) -> Inputs:
     batch, channels, *rest = shape
     return Inputs(normal(shape, generator), normal((batch, channels + 2, *rest), generator))
@@ -120,6 +125,7 @@ CASES = [
     Case("smooth_l1", slow.elementwise(slow.smooth)),
     Case("smooth_l1", slow.elementwise(slow.smooth), {"beta": 0.3}),
     Case("bce_with_logits", slow.elementwise(slow.binary), draw=probabilities),
+    Case("bce", slow.elementwise(slow.binary_of_probability), draw=two_probabilities),
     Case("cosine", slow.at_each_position(slow.angle)),
     Case("spatial_kl", slow.spatial_kl, dimensions=maps_only),
     Case("spatial_kl", slow.spatial_kl, {"temperature": 3.0}, dimensions=maps_only),

@@ -65,6 +65,10 @@ def elementwise(function: Callable[..., float]) -> Callable[..., Tensor]:
     return reference
 
 
+def binary_of_probability(p: float, t: float) -> float:
+    return -t * math.log(p) - (1 - t) * math.log(1 - p)
+
+
 def binary(logit: float, truth: float) -> float:
     probability = 1 / (1 + math.exp(-logit))
     return -truth * math.log(probability) - (1 - truth) * math.log(1 - probability)

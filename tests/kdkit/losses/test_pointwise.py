@@ -39,3 +39,19 @@ def test_bce_is_least_at_the_targets_logit():
     logits = target.logit().requires_grad_()
     losses.bce_with_logits(logits, target).sum().backward()
     assert logits.grad.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("target", [0.0, 0.3, 1.0])
+def test_bce_of_a_sigmoid_is_that_of_its_logits(target):
+    """Down to a background of 1e-9, in float32, and its gradient is."""
+    logits = torch.linspace(-20, 10, 31).requires_grad_()
+    wanted = torch.full_like(logits, target)
+    of_logits, of_probability = losses.bce_with_logits(logits, wanted), losses.bce(logits.sigmoid(), wanted)
+    torch.testing.assert_close(of_probability, of_logits, rtol=1e-3, atol=1e-6)
+    expected, found = (torch.autograd.grad(loss.sum(), logits)[0] for loss in (of_logits, of_probability))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_bce_is_finite_for_what_is_certain_and_wrong():
+    found = losses.bce(torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.tensor([1.0, 0.0, 0.0, 1.0]))
+    torch.testing.assert_close(found, torch.tensor([27.631, 16.636, 0.0, 0.0]), rtol=1e-4, atol=1e-6)

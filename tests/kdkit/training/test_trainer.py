@@ -17,6 +17,7 @@ from kdkit import (
     Linear,
     NonFiniteLossError,
     Plateau,
+    RunEpochs,
     RunFolderError,
     Stage,
     Step,
@@ -298,6 +299,31 @@ def test_a_plateau_switches_the_stage(toy, tmp_path):
     trainer(toy, tmp_path, distiller=distiller, evaluate=lambda _: {"AP": next(scores)}, mode="max").fit()
     stages = [line["stage"] for line in outcome(tmp_path)[2]]
     assert stages == ["a", "a", "a", "a", "b"]
+
+
+def test_a_run_takes_its_epochs_however_early_a_stage_ends(toy, tmp_path):
+    """And its rate falls as if there were one stage, also where it is gone on with."""
+
+    def distiller(*conditions):
+        objectives, rate = [Supervise("heatmap", losses.mse)], Linear(1e-2, 1e-3, over="run")
+        stages = (Stage(str(n), objectives, until, learning_rate=rate) for n, until in enumerate(conditions))
+        return Distiller(toy.student(), Curriculum(*stages))
+
+    def train(name, *conditions, **options):
+        falls_not = {"evaluate": lambda network: {"val/error": 1.0}}
+        trained = trainer(toy, tmp_path / name, distiller=distiller(*conditions), **falls_not, **options)
+        return trained.fit().steps
+
+    early = (Epochs(4) | Plateau("val/error", 1, mode="min"), RunEpochs(5))
+    assert train("one", Epochs(5)) == train("early", *early) == 15
+    one, straight = outcome(tmp_path / "one")[2], outcome(tmp_path / "early")[2]
+    assert [line["stage"] for line in straight] == ["0", "0", "1", "1", "1"]
+    assert [line["learning_rate"] for line in straight] == [line["learning_rate"] for line in one]
+    for crash_at in (5, 8):
+        with pytest.raises(Interrupted):
+            train("resumed", *early, checkpoint_steps=1, loader=Fragile(toy.loader(), crash_at))
+    train("resumed", *early, checkpoint_steps=1)
+    assert_same(outcome(tmp_path / "early"), outcome(tmp_path / "resumed"))
 
 
 def test_evaluates_every_n_epochs_and_at_the_end(toy, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from kdkit import ConfigurationError, RunFolderError
-from kdkit_pose import MaskAwareTeacher
+from kdkit_pose import MaskAwareTeacher, models
 from kdkit_pose.ablation import SMALL, SyntheticBenchmark, benchmark_people
 from kdkit_pose.data import loader
 
@@ -97,6 +97,14 @@ def test_a_seed_gives_every_row_the_same_beginning(study, monkeypatch, tmp_path)
     other = [torch.equal(*pair) for pair in zip(begun["plain", 0], begun["plain", 1], strict=True)]
     assert not other[0]
     assert not other[-1]
+
+
+def test_a_row_may_have_a_student_with_a_sigmoid(study, results, tmp_path):
+    (variant,) = study.ablation(("plain", "binary_bce"), (0,), tmp_path).variants[1:]
+    trial = variant.train(0, tmp_path / "run")
+    assert models.load(tmp_path / "run" / "student.safetensors").activation == "sigmoid"
+    assert trial.steps == results.trials["plain"][0].steps
+    assert trial.notes["decoder"] == "centroid"
 
 
 def test_processes_side_by_side_make_a_teacher_one_after_the_other(bench, study, monkeypatch):

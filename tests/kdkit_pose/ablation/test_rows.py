@@ -1,7 +1,21 @@
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 import torch
 
-from kdkit import Binarize, ConfigurationError, Constant, Distill, Identity, ModuleTeacher, Truncate
+from kdkit import (
+    Binarize,
+    ConfigurationError,
+    Constant,
+    Cosine,
+    Distill,
+    Identity,
+    ModuleTeacher,
+    Ramp,
+    Truncate,
+    losses,
+)
 from kdkit_pose.ablation import CORE, ROWS, Plan, roles_of, rows_named
 
 ROLES = roles_of(list(ROWS))
@@ -16,21 +30,24 @@ def plan():
 
 
 def length(curriculum):
-    return sum(stage.until.length().amount for stage in curriculum)
+    assert {one.unit for one in curriculum.lengths} == {"epochs"}
+    return sum(one.amount for one in curriculum.lengths)
 
 
+@pytest.mark.parametrize("epochs", [3, 4, 5, 8, 30])
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_has_the_epochs_and_the_teachers_it_says(plan, name):
+def test_every_row_has_the_epochs_and_the_teachers_it_says(plan, name, epochs):
     row = ROWS[name]
-    curriculum = row.curriculum(plan)
-    assert length(curriculum) == 8 * row.budget
+    curriculum = row.curriculum(replace(plan, epochs=epochs))
+    assert length(curriculum) == epochs * row.budget
     taught = {teacher.name for stage in curriculum for teacher in stage.teachers}
     assert taught == set(row.teachers)
     assert (row.budget != 1) == (name == "plain_twice")
 
 
 def test_no_two_rows_are_the_same(plan):
-    assert len({(repr(list(row.curriculum(plan))), row.targets) for row in ROWS.values()}) == len(ROWS)
+    rows = {(row.activation, row.targets, repr(list(row.curriculum(plan)))) for row in ROWS.values()}
+    assert len(rows) == len(ROWS)
 
 
 def transforms(curriculum, kind):
@@ -62,6 +79,74 @@ def test_when_teachers_change(plan, name, first):
     assert [stage.until.length().amount for stage in ROWS[name].curriculum(plan)] == [first, 8 - first]
 
 
+@pytest.mark.parametrize("name", ["binary_mse", "binary_mse_sigmoid", "binary_bce"])
+def test_binary_rows_are_binary_throughout(plan, name):
+    row = ROWS[name]
+    curriculum = row.curriculum(plan)
+    assert [stage.name for stage in curriculum] == ["primary", "senior"]
+    for kind in ("truth", "taught"):
+        assert transforms(curriculum, kind) == [{Binarize(0.5)}] * 2
+    loss = losses.bce if name == "binary_bce" else losses.mse
+    assert {one.loss for stage in curriculum for one in stage.objectives} == {loss}
+    assert row.activation == ("none" if name == "binary_mse" else "sigmoid")
+
+
+def walk(plan, name, metrics=()):
+    """Go through a row, ten steps an epoch; return stage, rate and the weights before every step."""
+    curriculum, metrics = ROWS[name].curriculum(plan), list(metrics)
+    curriculum.steps_per_epoch = 10
+    seen = []
+    while not curriculum.finished:
+        for _ in range(10):
+            stage = curriculum.stage
+            weights = {one.source: curriculum.value(one.schedule) for one in stage.objectives}
+            seen.append((stage.name, curriculum.value(stage.learning_rate), weights))
+            curriculum.advance()
+        curriculum.end_epoch({"val/AP": metrics.pop(0)} if metrics else {})
+    return seen
+
+
+FALLING = Cosine(1e-3, 1e-5, over="run")
+
+
+@pytest.mark.parametrize(("metrics", "first"), [((0.1, 0.2, 0.2, 0.1), 4), ((0.5, 0.4, 0.3), 3), (range(8), 6)])
+def test_the_plateau_row_switches_by_itself_and_takes_as_long(plan, metrics, first):
+    plan = replace(plan, rate=FALLING)
+    seen = walk(plan, "odkd_plateau", metrics)
+    assert [stage for stage, _, _ in seen] == ["primary"] * 10 * first + ["senior"] * 10 * (8 - first)
+    assert [rate for _, rate, _ in seen] == pytest.approx([rate for _, rate, _ in walk(plan, "odkd")])
+
+
+@pytest.mark.parametrize(("name", "second"), [("odkd_restart", 1.0), ("odkd_low", 0.3)])
+def test_each_stage_has_its_course_of_the_rate_after_a_warmup(plan, name, second):
+    seen = walk(replace(plan, rate=FALLING), name)
+    assert [stage for stage, _, _ in seen] == ["primary"] * 40 + ["senior"] * 40
+    rates = [rate for _, rate, _ in seen]
+    assert rates[:2] == [pytest.approx(1e-4), pytest.approx(5.5e-4, rel=0.01)]
+    assert rates[2:40] == [pytest.approx(FALLING(step / 40)) for step in range(2, 40)]
+    assert rates[40:] == [pytest.approx(second * rate) for rate in rates[:40]]
+
+
+def test_a_course_that_cannot_begin_anew_is_said(plan):
+    with pytest.raises(ConfigurationError, match="cannot begin anew in each stage: use a Cosine"):
+        ROWS["odkd_low"].curriculum(replace(plan, rate=Ramp(1.0, 0.5, over="run")))
+
+
+@pytest.mark.parametrize(("epochs", "stages"), [(3, (1, 1, 1)), (8, (3, 2, 3)), (20, (8, 4, 8)), (21, (8, 4, 9))])
+def test_the_crossfade_passes_the_teachers_share_on(plan, epochs, stages):
+    seen = walk(replace(plan, epochs=epochs, rate=FALLING), "odkd_crossfade")
+    names = [stage for stage, _, _ in seen]
+    assert [names.count(name) // 10 for name in ("primary", "crossfade", "senior")] == list(stages)
+    share = [(one.get("distill/primary", 0.0), one.get("distill/senior", 0.0)) for _, _, one in seen]
+    assert [primary + senior for primary, senior in share] == [pytest.approx(0.5)] * len(seen)
+    assert {one["supervise"] for _, _, one in seen} == {0.5}
+    primary = [before for before, _ in share]
+    assert primary == sorted(primary, reverse=True)
+    assert (primary[0], primary[-1]) == (0.5, 0.0)
+    steps = [before - after for before, after in pairwise(primary)]
+    assert max(steps) == pytest.approx(0.5 / (10 * stages[1]))
+
+
 def test_what_cannot_be_built_is_said(plan):
     with pytest.raises(ConfigurationError, match=r"no rows \['odk'\], only plain"):
         rows_named(["plain", "odk"])
@@ -69,6 +154,8 @@ def test_what_cannot_be_built_is_said(plan):
         ROWS["odkd"].curriculum(Plan({"primary": plan.teachers["primary"]}, 8, Constant(1e-3)))
     with pytest.raises(ConfigurationError, match="two epochs"):
         ROWS["odkd"].curriculum(Plan(plan.teachers, 1, Constant(1e-3)))
+    with pytest.raises(ConfigurationError, match="three epochs"):
+        ROWS["odkd_crossfade"].curriculum(Plan(plan.teachers, 2, Constant(1e-3)))
 
 
 def test_the_core_answers_the_questions():

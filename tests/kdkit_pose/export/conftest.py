@@ -8,7 +8,7 @@ from torch import nn
 
 from kdkit_pose import models
 from kdkit_pose.codecs import DARK, Codec
-from kdkit_pose.models import PoseNetwork, create_fusion
+from kdkit_pose.models import HeatmapLayer, PoseNetwork, create_fusion
 
 SIZE = (64, 64)
 
@@ -45,7 +45,7 @@ class TinyNetwork(PoseNetwork):
         self.conv1 = nn.Conv2d(3, 8, 5, stride=4, padding=2, bias=False)
         self.bn1 = nn.BatchNorm2d(8)
         self.act: nn.Module = nn.ReLU()
-        self.final_layer = nn.Conv2d(8, num_keypoints, 1)
+        self.final_layer = HeatmapLayer(8, num_keypoints)
         self.mask_fusion = create_fusion(mask_fusion, 8)
         self.mask_fusion.widen(self.conv1)
 

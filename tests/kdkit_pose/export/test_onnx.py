@@ -41,6 +41,19 @@ def test_students_are_exported(make, codec, tmp_path, name):
     np.testing.assert_allclose(run(report.path, image.numpy()), expected, rtol=0, atol=1e-4)
 
 
+def test_probabilities_are_exported_as_such(make, codec, tmp_path):
+    network = make()
+    network.activate("sigmoid")
+    report = to_onnx(network, tmp_path / "student.onnx", codec)
+    image = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(image).numpy()
+    found = run(report.path, image.numpy())
+    assert 0 < found.min() < found.max() < 1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert read_onnx_metadata(report.path)["activation"] == "sigmoid"
+
+
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_every_batch_size_gives_the_networks_heatmaps(student, exported, batch):
     image = torch.randn(batch, 3, 64, 64, generator=torch.Generator().manual_seed(batch))

@@ -15,9 +15,9 @@ from kdkit_pose.skeleton import COCO
 SMALL = "hrnet_w8_small"
 
 
-@pytest.mark.parametrize("fusion", ["none", "add"])
-def test_the_file_needs_no_further_description(make, codec, tmp_path, fusion):
-    network = make(SMALL, mask_fusion=fusion)
+@pytest.mark.parametrize(("fusion", "activation"), [("none", "none"), ("add", "none"), ("none", "sigmoid")])
+def test_the_file_needs_no_further_description(make, codec, tmp_path, fusion, activation):
+    network = make(SMALL, mask_fusion=fusion, activation=activation)
     report = to_safetensors(network, tmp_path / "folder" / "student.safetensors", codec)
     read, metadata = models.load(report.path).eval(), models.read_metadata(report.path)
     assert codecs.from_metadata(metadata) == codec
