@@ -46,15 +46,16 @@ docs: $(stamp) ## Build the site into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
 
 suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
+pages := $(bin)/python benchmarks/page.py && $(bin)/python benchmarks/coco_cost.py --page
 
 # What is missed is a figure in the table, and no failure.
 bench: $(stamp) ## Measure on the CPU; a table, benchmarks/results/ and docs/performance/benchmarks.md.
 	$(suites) -m 'not gpu'
-	$(bin)/python benchmarks/page.py
+	$(pages)
 
 bench-gpu: $(stamp) ## The same on a CUDA device.
 	$(suites) -m gpu
-	$(bin)/python benchmarks/page.py
+	$(pages)
 
 profile: $(stamp) ## Where a step's time goes, here; benchmarks/results/ and docs/performance/profile.md.
 	$(bin)/python benchmarks/profile_step.py

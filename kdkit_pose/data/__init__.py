@@ -62,7 +62,7 @@ from kdkit_pose.data.coco import CocoKeypoints, Unlabelled
 from kdkit_pose.data.images import PictureFolder, PictureSource
 from kdkit_pose.data.loading import loader
 from kdkit_pose.data.normalize import MEAN, STD, denormalize, normalize
-from kdkit_pose.data.packing import PackedKeypoints, pack
+from kdkit_pose.data.packing import PackedKeypoints, pack, packed_bytes
 from kdkit_pose.data.pose_dataset import PoseDataset, Sample
 from kdkit_pose.data.preparing import PrepareSamples
 from kdkit_pose.data.skeletons import read_skeleton
@@ -88,5 +88,6 @@ __all__ = [
     "loader",
     "normalize",
     "pack",
+    "packed_bytes",
     "read_skeleton",
 ]

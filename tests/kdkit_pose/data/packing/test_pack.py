@@ -12,7 +12,7 @@ import pytest
 
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.codecs import DARK
-from kdkit_pose.data import Augment, CocoKeypoints, PackedKeypoints, pack
+from kdkit_pose.data import Augment, CocoKeypoints, PackedKeypoints, pack, packed_bytes
 from kdkit_pose.data.augment import Crop
 from kdkit_pose.data.mask_source import MaskSource, MasksUsed
 from kdkit_pose.data.packing.header import Header
@@ -39,6 +39,25 @@ def test_each_picture_is_read_once_and_progress_is_told(tiny_people: Any, tmp_pa
     pack(data, tmp_path / "packed", progress=lambda done, total: told.append((done, total)))
     assert set(reads.values()) == {1}
     assert told[-1] == (len(data), len(data))
+
+
+@pytest.mark.parametrize(("augment", "oversample"), [(Augment(), 2.0), (None, 0.5)])
+def test_its_bytes_are_known_before_any_picture_is_read(
+    tiny_people: Any, tmp_path: Path, augment: Augment | None, oversample: float
+) -> None:
+    def unread(source: Any) -> Any:
+        def read(entry: Mapping[str, Any]) -> np.ndarray:
+            raise AssertionError(f"picture {entry['id']} is read")
+
+        return read
+
+    expected = packed_bytes(tiny_people(wrap=unread), augment=augment, oversample=oversample)
+    pack(tiny_people(), tmp_path / "packed", augment=augment, oversample=oversample, shard_bytes=30_000)
+    written = {path.name: path.stat().st_size for path in (tmp_path / "packed").iterdir()}
+    del written["header.json"]
+    assert sum(written.values()) == expected
+    with pytest.raises(ConfigurationError, match="oversample"):
+        packed_bytes(tiny_people(), oversample=0.0)
 
 
 class Interruption(Exception):

@@ -1,0 +1,1 @@
+"""What examples/coco_odkd.py is made of."""
