@@ -25,8 +25,8 @@ class Claim:
 
 _GAINS = (0.010, 0.033)
 CLAIMS = (
-    Claim("ODKD, all of it, beats the plain student", "odkd_both", "plain", _GAINS),
-    Claim("without binarization it beats the plain student, too", "odkd", "plain", _GAINS),
+    Claim("ODKD with its binarization beats the plain student", "odkd_both", "plain", _GAINS),
+    Claim("ODKD, here without its binarization, beats the plain student", "odkd", "plain", _GAINS),
     Claim("the primary first is better than the senior first", "odkd", "reversed"),
     Claim("one teacher after the other is better than both at once", "odkd", "joint"),
     Claim("binarized heatmaps help", "odkd_both", "odkd"),

@@ -214,8 +214,8 @@ def test_marks_count_how_many_differences_there_are(make):
 
 def test_the_papers_claims_are_judged_by_the_intervals(make):
     text = findings(make())
-    assert "ODKD, all of it, beats the plain student: **contradicted**, -0.0300" in text
-    assert "Without binarization it beats the plain student, too: **agrees**, +0.0200" in text
+    assert "ODKD with its binarization beats the plain student: **contradicted**, -0.0300" in text
+    assert "ODKD, here without its binarization, beats the plain student: **agrees**, +0.0200" in text
     assert "both at once: **neither shown nor refuted**, -0.0002" in text
     assert "mask helps the student: **agrees**" in text
     small = findings(make("less", gains={"plain": 0.0, "odkd": 0.003}))
