@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs bench bench-gpu profile build clean
+.PHONY: help setup demo test lint format types unit docs bench bench-gpu profile results build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ bench-gpu: $(stamp) ## The same on a CUDA device.
 profile: $(stamp) ## Where a step's time goes, here; benchmarks/results/ and docs/performance/profile.md.
 	$(bin)/python benchmarks/profile_step.py
 	$(bin)/python benchmarks/profile_page.py
+
+results: $(stamp) ## Does it help: docs/performance/ablation.md and its figures, from benchmarks/results/ablation/.
+	$(bin)/python benchmarks/ablation_page.py
 
 build: $(stamp) ## Build wheel and sdist into dist/.
 	$(bin)/python -m build

@@ -1,0 +1,114 @@
+"""The questions that the page answers first, each by the differences that tell."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.ablation.comparison import Comparison
+from benchmarks.ablation.study_file import StudyFile
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and what answers it.
+
+    Args:
+        text: the question.
+        pairs: regular expressions of the rows (one, minus another) whose difference answers; a better one is a
+            yes.
+        otherwise: the answer where the other row is better.
+        teachers: whether the teachers' own figures answer, too: the senior's with and without the mask.
+    """
+
+    text: str
+    pairs: Sequence[tuple[str, str]]
+    otherwise: str = "no"
+    teachers: bool = False
+
+    def answering(self, study: StudyFile) -> list[Comparison]:
+        """Return the differences of a study that answer, in the pairs' order."""
+        return [
+            one
+            for variant, other in self.pairs
+            for one in study.comparisons
+            if re.fullmatch(variant, one.variant) and re.fullmatch(other, one.other)
+        ]
+
+
+QUESTIONS = (
+    Question("Does ODKD beat the plain student at equal steps?", (("odkd", "plain"), ("odkd_both", "plain"))),
+    Question(
+        "Does the order matter?", (("odkd", "reversed"), ("odkd", "joint")), otherwise="yes, the other way round"
+    ),
+    Question("Does binarization help?", (("odkd_(truth|teacher)", "odkd"), (r"odkd_both(_[\d.]+)?", "odkd"))),
+    Question("Does the mask help?", (("odkd", "odkd_blind"), ("senior_only", "fpd")), teachers=True),
+)
+
+
+def answers(studies: Sequence[StudyFile]) -> str:
+    """Return every question that a study has rows for, with its answers by study."""
+    return "\n".join(text for question in QUESTIONS if (text := _answered(question, studies)))
+
+
+def answer(comparison: Comparison, otherwise: str = "no") -> str:
+    """Return the word that the interval allows.
+
+    >>> from kdkit.ablation import Interval
+    >>> answer(Comparison("odkd", "plain", Interval(0.02, -0.01, 0.05, 3)))
+    'not shown with 3 seeds'
+    """
+    if comparison.verdict == "open":
+        return f"not shown with {comparison.seeds}"
+    return "yes" if comparison.verdict == "better" else otherwise
+
+
+def _answered(question: Question, studies: Sequence[StudyFile]) -> str:
+    parts, words = [], Counter[str]()
+    for study in studies:
+        answering = question.answering(study)
+        words.update(answer(one, question.otherwise).split(" with ")[0] for one in answering)
+        lines = [_of_teachers(study)] if question.teachers else []
+        lines += [_line(one, question.otherwise) for one in answering]
+        lines = [f"        - {line}" for line in lines if line]
+        if lines:
+            parts.append("\n".join([f"    - [{title(study)}](#{study.name})", *lines]))
+    if not parts:
+        return ""
+    told = ", ".join(f"{count} times {word}" if count > 1 else f"once {word}" for word, count in words.items())
+    return "\n".join([f"- **{question.text}**{f' {told[0].upper()}{told[1:]}.' if told else ''}", *parts])
+
+
+def _line(one: Comparison, otherwise: str) -> str:
+    line = f"**{answer(one, otherwise)}**: {one.name} {one.value}"
+    return line if one.verdict == "open" else f"{line} `{one.mark}`, {one.seeds}"
+
+
+def _of_teachers(study: StudyFile) -> str:
+    """The senior's own figure beside that of the network that sees no mask."""
+    for metric, where in (("val/AP_crowds", " on crowds"), ("val/AP", "")):
+        values = [study.teachers.get(role, {}).get(metric) for role in ("senior", "blind")]
+        if values[0] is not None and values[1] is not None:
+            senior, blind = values[0], values[1]
+            return (
+                f"the teacher's own AP{where}: {senior:.4f} with the mask, {blind:.4f} without "
+                f"(**{senior - blind:+.4f}**; one training each, so no interval)"
+            )
+    return ""
+
+
+def title(study: StudyFile) -> str:
+    """Return what a study is called.
+
+    By hand, or by what it is of.
+    """
+    if "title" in study.notes:
+        return study.notes["title"]
+    student = study.config.get("student", "")
+    benchmark = study.config.get("benchmark")
+    if benchmark is None:
+        return f"{study.name}: {student}" if student else study.name
+    pictures = benchmark.get("size", {}).get("train_pictures")
+    labels = {"exact": "exact labels", "coco": "labels as COCO's"}.get(benchmark.get("labels"), "")
+    parts = ["drawn people", f"{pictures:,} pictures" if pictures else "", labels, student]
+    return ", ".join(filter(None, parts))

@@ -1,0 +1,94 @@
+"""A study's tables in Markdown."""
+
+from collections.abc import Sequence
+
+from benchmarks.ablation.study_file import StudyFile
+from kdkit.ablation.table import interval_words
+
+_PARTS = ("val/AP_people", "val/AP_crowds")
+
+
+def rows_table(study: StudyFile) -> str:
+    """Return a line a row: how good it is, and how much better than the baseline."""
+    by_pair = {(one.variant, one.other): one for one in study.comparisons}
+    results = study.results
+    lines = []
+    for row in results.rows:
+        against = by_pair.get((row.name, results.baseline))
+        cells = (row.name, str(row.metric.count), interval_words(row.metric))
+        lines.append((*cells, *(("", "") if against is None else (against.value, _code(against.mark)))))
+    head = ["row", "seeds", "AP (95% interval)", f"minus {results.baseline} (95% interval)", "mark"]
+    return table(head, lines, words=1)
+
+
+def cost_table(study: StudyFile) -> str:
+    """Return a line a row: what it is, its mean AP of people and of crowds, and what a training of it cost."""
+    parts = [found for metric in _PARTS if (found := study.by(metric)) is not None]
+    means = [{row.name: row.metric.mean for row in found.rows} for found in parts]
+    variants = study.content["variants"]
+    lines = [
+        (
+            row.name,
+            variants.get(row.name, {}).get("summary", ""),
+            *(f"{found[row.name]:.4f}" for found in means),
+            *(f"{count:,}" for count in (row.steps, row.samples, row.teacher_passes)),
+        )
+        for row in study.results.rows
+    ]
+    shown = [found.metric.removeprefix("val/").replace("_", " ") for found in parts]
+    head = ["row", "what it learns from", *shown, "steps", "student passes", "teacher passes"]
+    return table(head, lines, words=2)
+
+
+def pairs_table(study: StudyFile) -> str:
+    """Return a line a difference between two rows of which none is the baseline; empty without one."""
+    lines = [
+        (one.name, one.value, str(one.difference.count), _code(one.mark))
+        for one in study.comparisons
+        if one.other != study.results.baseline
+    ]
+    return table(["difference", "AP (95% interval)", "seeds", "mark"], lines, words=1) if lines else ""
+
+
+def teachers_table(study: StudyFile) -> str:
+    """Return a line a teacher: its own figures; empty where they are not known."""
+    if not study.teachers:
+        return ""
+    metrics = [name for name in ("val/AP", *_PARTS) if any(name in one for one in study.teachers.values())]
+    lines = [
+        (role, *(f"{found[name]:.4f}" if name in found else "" for name in metrics))
+        for role, found in study.teachers.items()
+    ]
+    return table(["teacher", *(name.removeprefix("val/").replace("_", " ") for name in metrics)], lines, words=1)
+
+
+def persons_table(study: StudyFile) -> str:
+    """Return a line a person of those that are drawn."""
+    persons = study.persons
+    if persons is None:
+        return ""
+    plain, distilled = persons["plain"], persons["distilled"]
+    lines = [
+        (
+            kind,
+            str(one["id"]),
+            str(one["labelled"]),
+            *(f"{one['oks'][name]:.3f}" for name in (plain, distilled)),
+            f"{one['difference']:+.3f}",
+            str(one["seed"]),
+        )
+        for kind in ("gained", "lost")
+        for one in persons[kind]
+    ]
+    head = ["", "annotation", "keypoints", f"OKS of {plain}", f"OKS of {distilled}", "difference", "seed drawn"]
+    return table(head, lines, words=1)
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]], *, words: int) -> str:
+    """Return a Markdown table whose first columns are words and whose others are numbers."""
+    rule = ["---"] * words + ["---:"] * (len(head) - words)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
+
+
+def _code(mark: str) -> str:
+    return f"`{mark}`" if mark else ""

@@ -1,0 +1,173 @@
+"""Writes docs/performance/ablation.md and its figures from the studies in benchmarks/results/ablation/.
+
+    python benchmarks/ablation_page.py
+
+`make results` runs it. What rules cannot say of a study is said by hand in benchmarks/results/ablation/notes.toml.
+"""
+
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
+
+from benchmarks.ablation.findings import findings  # noqa: E402
+from benchmarks.ablation.questions import answers, title  # noqa: E402
+from benchmarks.ablation.setting import made_with, setting  # noqa: E402
+from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
+from benchmarks.ablation.tables import cost_table, pairs_table, persons_table, rows_table, teachers_table  # noqa: E402
+from kdkit.ablation import draw_curves, draw_differences  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "ablation"
+PAGE = ROOT / "docs" / "performance" / "ablation.md"
+IMAGES = ROOT / "docs" / "images"
+
+# As many as have colours of their own.
+CURVES = ("plain", "primary_only", "senior_only", "joint", "reversed", "odkd", "odkd_both")
+
+HEAD = """\
+# Does it help?
+
+<!-- Made by benchmarks/ablation_page.py from benchmarks/results/ablation/: mend those, or the script. -->
+"""
+BEFORE_ANSWERS = """
+Students of ODKD beside students of other recipes, at equal steps, over several seeds. **This is not COCO**: the
+people are drawn, unless a study says otherwise, and few; only their files' format and the metric, AP with ground
+truth boxes, are COCO's. The answer is the interval's: *yes* or *no* where it leaves out 0, `*` by itself, `**`
+also as one of all the differences of its study.
+
+"""
+NOTHING = """
+There are no results yet. The small study takes hours on two CPU cores, and can be stopped and gone on with:
+"""
+COMMANDS = """
+```sh
+kdkit-pose ablate --synthetic small --labels exact --out runs/benchmark \\
+    --json benchmarks/results/ablation/small-exact.json
+make results    # this page, from all files in benchmarks/results/ablation/
+```
+"""
+READING = """
+## How to read it
+
+- **A difference** is of two rows with the same seeds: the same initial student, the same samples in the same
+  order. The mean over seeds is followed by Student's interval, which holds the true mean in 95 of 100 cases. Seeds
+  are all that varies: pictures and teachers stay, so the intervals say nothing of other people or teachers.
+- **AP** is a fraction, of the last evaluation and not of the best one. A gain of 1 point is 0.01.
+- **Marks**: `*`, the interval leaves out 0. Of twenty differences that are none, one has this mark by chance.
+  `**`, it stays below 0.05 when p values are adjusted by Holm for all differences of the study, which few seeds
+  seldom allow.
+- **Cost** is in passes: persons that the student learned from, and persons that networks among the teachers were
+  run on. Nothing is said of time: trainings of a study run side by side, or beside other work.
+- **Every number** is in the file named below its table: each trial with its curve, the configuration, machine,
+  versions and commit.
+
+Rows are what [kdkit_pose.ablation](../api/pose_ablation.md) lists. Any machine can make its own:
+"""
+AFTER_COMMANDS = """
+The pictures of persons are made by `python benchmarks/ablation_pictures.py`, from the trained students in a
+study's folder. [Compare recipes over seeds](../how-to/ablation.md) says how to do all this with your own student
+and data.
+"""
+
+
+def make_page(studies: Sequence[StudyFile]) -> str:
+    """Return the page's text."""
+    if not studies:
+        return f"{HEAD}{NOTHING}{COMMANDS}{READING.split('Rows are')[0].rstrip()}\n"
+    sections = "".join(_section(study) for study in studies)
+    return f"{HEAD}{BEFORE_ANSWERS}{answers(studies)}\n{sections}{READING}{COMMANDS}{AFTER_COMMANDS}"
+
+
+def draw_all(studies: Iterable[StudyFile], folder: Path) -> list[Path]:
+    """Write the figures of all studies into a folder, and return their paths."""
+    paths = []
+    for study in studies:
+        for kind, figure in (("differences", _differences(study)), ("curves", _curves(study))):
+            if figure is not None:
+                paths.append(folder / f"{study.picture(kind)}.png")
+                # Without the program's version, the same figures give the same file.
+                figure.savefig(paths[-1], metadata={"Software": None})
+    return paths
+
+
+def read_notes(path: Path) -> dict[str, dict[str, str]]:
+    """Return the notes by study."""
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _section(study: StudyFile) -> str:
+    source = f"From `{study.path}`.\n"
+    heading = title(study)
+    parts = [f"\n## {heading[0].upper()}{heading[1:]} {{#{study.name}}}\n", f"{setting(study)}\n"]
+    if teachers := teachers_table(study):
+        parts += ["The teachers' own figures, of one training each:\n", teachers, source]
+    parts += [rows_table(study), source]
+    if study.picture_is_drawn("differences"):
+        alt = f"Difference of each row to {study.results.baseline}: a point a seed, mean and interval"
+        parts.append(f"![{alt}](../images/{study.picture('differences')}.png)\n")
+    if pairs := pairs_table(study):
+        parts += ["Between other rows:\n", pairs, source]
+    if study.picture_is_drawn("curves"):
+        parts.append(
+            f"![AP over the steps: means over seeds in bands of their 95% intervals](../images/"
+            f"{study.picture('curves')}.png)\n"
+        )
+    parts += ["What each row is, and what one training of it costs:\n", cost_table(study), source]
+    parts += [f"### What it says {{#{study.name}-findings}}\n", f"{findings(study)}\n"]
+    if "reading" in study.notes:
+        parts.append(f"Read by hand: {study.notes['reading'].strip()}\n")
+    parts += [_persons(study), f"{made_with(study)}\n"]
+    return "\n".join(filter(None, parts))
+
+
+def _persons(study: StudyFile) -> str:
+    """Return where the students differ most, if it was drawn."""
+    persons = study.persons
+    if persons is None:
+        return ""
+    plain, distilled = persons["plain"], persons["distilled"]
+    seeds = ", ".join(map(str, persons["seeds"]))
+    return "\n".join(
+        [
+            f"### Where {distilled} and {plain} differ most {{#{study.name}-persons}}\n",
+            f"Of {persons['persons']:,} persons with {persons['least_labelled']} labelled keypoints or more, "
+            f"those whose OKS (the mean over seeds {seeds}) {distilled} raises and lowers most, equally many. "
+            f"Over all of them the mean difference is {persons['mean_difference']:+.4f}; {persons['raised']:,} "
+            f"are raised and {persons['lowered']:,} lowered. These are the ends of a range, and prove nothing.\n",
+            f"![Persons as the truth, {plain} and {distilled} have them](../images/{persons['picture']})\n",
+            persons_table(study),
+            f"From `docs/images/{study.picture('persons')}.json`.\n",
+        ]
+    )
+
+
+def _differences(study: StudyFile) -> Figure | None:
+    return draw_differences(study.results) if study.picture_is_drawn("differences") else None
+
+
+def _curves(study: StudyFile) -> Figure | None:
+    if not study.picture_is_drawn("curves"):
+        return None
+    there = [row.name for row in study.results.rows]
+    shown = [name for name in CURVES if name in there]
+    return draw_curves(study.results, shown if len(shown) > 1 else there[: len(CURVES)])
+
+
+def main() -> None:
+    studies = read_studies(RESULTS, read_notes(RESULTS / "notes.toml"), IMAGES)
+    drawn = draw_all(studies, IMAGES)
+    for kind in ("differences", "curves"):
+        for path in set(IMAGES.glob(f"ablation-*-{kind}.png")) - set(drawn):
+            path.unlink()  # of a study that is no longer there
+    PAGE.write_text(make_page(studies), encoding="utf-8")
+    for path in (*drawn, PAGE):
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

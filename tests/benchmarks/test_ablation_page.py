@@ -1,0 +1,298 @@
+"""The page of studies: made of small studies, and of the committed files."""
+
+import doctest
+import json
+
+import pytest
+
+from benchmarks import ablation_page
+from benchmarks.ablation import questions
+from benchmarks.ablation.comparison import comparisons
+from benchmarks.ablation.findings import findings
+from benchmarks.ablation.questions import QUESTIONS, answers, title
+from benchmarks.ablation.study_file import StudyFile, read_studies
+from benchmarks.ablation.tables import cost_table, pairs_table, rows_table, teachers_table
+from kdkit.ablation import Results, Trial, write_report
+from kdkit.ablation.report import study_report
+from kdkit_pose.ablation import pairs_of
+
+SEEDS = (0, 1, 2)
+NOISE = (0.0, 0.004, -0.002)
+"""Of a seed, in all rows."""
+
+OWN = (0.0005, -0.0005, 0.0)
+"""Of a seed in one row alone."""
+
+GAINS = {
+    "plain": 0.0,
+    "fpd": 0.002,
+    "senior_only": 0.0021,
+    "joint": 0.0202,
+    "odkd": 0.02,
+    "reversed": 0.01,
+    "odkd_blind": 0.012,
+    "odkd_both": -0.03,
+    "odkd_both_0.3": 0.05,
+}
+TEACHERS = {
+    "primary": {"val/AP": 0.4, "val/AP_people": 0.5, "val/AP_crowds": 0.3},
+    "senior": {"val/AP": 0.6, "val/AP_people": 0.6, "val/AP_crowds": 0.55},
+    "blind": {"val/AP": 0.41, "val/AP_people": 0.51, "val/AP_crowds": 0.31},
+}
+MADE = {
+    "machine": {"name": "A machine, 2 cores", "cpu": "A machine", "cores": 2, "gpu": None},
+    "versions": {"python": "3.11", "kdkit": "0.1", "torch": "2.11", "rich": "15"},
+    "commit": "abc",
+}
+BENCHMARK = {
+    "labels": "exact",
+    "size": {
+        "train_pictures": 1000,
+        "val_pictures": 200,
+        "input_size": [96, 128],
+        "teacher": "teaching_net",
+        "primary_epochs": 12,
+        "senior_epochs": 6,
+    },
+}
+
+
+def trial(seed, gain, place):
+    # Each row has a scatter of its own, so that intervals have a width.
+    value = 0.3 + gain + NOISE[seed] + (OWN[(seed + place) % 3] if gain else 0.0)
+    metrics = {"val/AP": value, "val/AP_people": value + 0.1, "val/AP_crowds": value - 0.1}
+    curve = [(50, {"val/AP": value / 2}), (100, metrics)]
+    return Trial(metrics, 100, 3200, {"senior": 1600} if gain else {}, 77.7, curve)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make a study's file, as one that was trained would leave it."""
+
+    def made(name="small", gains=GAINS, seeds=SEEDS, notes=None, teachers=TEACHERS, benchmark=BENCHMARK):
+        trials = {
+            row: {seed: trial(seed, gain, place) for seed in seeds}
+            for place, (row, gain) in enumerate(gains.items())
+        }
+        kept = [{"variant": row, "seed": seed, "date": "2026-01-02", **MADE} for row in trials for seed in seeds]
+        report = study_report(
+            Results(trials, "val/AP", "plain"),
+            config={"student": "learning_net", "epochs": 20, **({"benchmark": benchmark} if benchmark else {})},
+            variants={row: {"summary": f"what {row} is", "config": {"budget": 1.0}} for row in gains},
+            seeds=seeds,
+            pairs=pairs_of(tuple(gains)),
+            kept=kept,
+            about={"teachers": teachers},
+        )
+        write_report(report, tmp_path / "results" / f"{name}.json")
+        return StudyFile(name, json.loads((tmp_path / "results" / f"{name}.json").read_text()), notes or {})
+
+    return made
+
+
+def test_the_committed_page_is_what_the_committed_files_give():
+    notes = ablation_page.read_notes(ablation_page.RESULTS / "notes.toml")
+    studies = read_studies(ablation_page.RESULTS, notes, ablation_page.IMAGES)
+    made = ablation_page.make_page(studies)
+    assert ablation_page.PAGE.read_text(encoding="utf-8") == made, "run: make results"
+    assert notes.keys() <= {study.name for study in studies}
+
+
+def test_without_results_the_page_says_how_to_make_them():
+    text = ablation_page.make_page([])
+    assert "There are no results yet." in text.split("\n## ")[0]
+    assert "kdkit-pose ablate --synthetic small" in text
+    assert "make results" in text
+
+
+def test_the_first_lines_answer(make):
+    text = ablation_page.make_page([make()])
+    first = text.split("\n## ")[0]
+    assert "**This is not COCO**" in first
+    lines = [line.strip() for line in first.splitlines()]
+    # Paired: the seeds' common noise is larger than these intervals.
+    study = make()
+    gain = study.results.difference("odkd", "plain")
+    words = f"+0.0200 ({gain.low:+.4f} to {gain.high:+.4f})"
+    assert any(line.startswith(f"- **yes**: odkd minus plain {words}") for line in lines)
+    assert any(line.startswith("- **no**: odkd_both minus plain -0.0300") for line in lines)
+    assert "- **Does ODKD beat the plain student at equal steps?** Once yes, once no." in lines
+    assert "- **Does the order matter?** Once yes, once not shown." in lines
+    assert any(line.endswith("`**`, 3 seeds") for line in lines)
+    assert any(line.startswith("- **yes**: odkd minus reversed +0.0100") for line in lines)
+    assert any(line.startswith("- **not shown with 3 seeds**: odkd minus joint -0.0002") for line in lines)
+    assert any(line.startswith("- **no**: odkd_both minus odkd -0.0500") for line in lines)
+    assert any(line.startswith("- **yes**: odkd_both_0.3 minus odkd +0.0300") for line in lines)
+    assert any(line.startswith("- **not shown with 3 seeds**: senior_only minus fpd") for line in lines)
+    assert "on crowds: 0.5500 with the mask, 0.3100 without (**+0.2400**" in first
+
+
+def test_an_order_that_is_better_the_other_way_round_matters(make):
+    study = make(gains={"plain": 0.0, "odkd": 0.01, "reversed": 0.03})
+    assert "**yes, the other way round**: odkd minus reversed -0.0200" in answers([study])
+
+
+def test_a_question_without_its_rows_is_left_out(make):
+    study = make(gains={"plain": 0.0, "odkd": 0.02}, teachers={})
+    text = answers([study])
+    assert QUESTIONS[0].text in text
+    assert all(question.text not in text for question in QUESTIONS[1:])
+    assert teachers_table(study) == ""
+    assert pairs_table(study) == ""
+    page = ablation_page.make_page([study])
+    assert "odkd minus reversed" not in page
+    assert "The teachers' own figures" not in page
+
+
+def test_one_seed_answers_nothing(make, tmp_path):
+    study = make(seeds=(0,))
+    text = ablation_page.make_page([study])
+    assert "**not shown with 1 seed**: odkd minus plain +0.0" in text
+    assert "**yes**" not in text.replace("*yes* or", "")
+    assert "One seed: there are no intervals" in text
+    assert "`*`" not in findings(study)
+    assert len(ablation_page.draw_all([study], tmp_path)) == 2
+
+
+def test_two_files_have_a_section_and_an_answer_each(make, tmp_path):
+    make("second", gains={"plain": 0.0, "odkd": 0.01}, benchmark={**BENCHMARK, "labels": "coco"})
+    make("first")
+    notes = {"second": {"title": "By hand", "reading": "It is so.\n"}}
+    studies = read_studies(tmp_path / "results", notes)
+    assert [study.name for study in studies] == ["second", "first"]  # as the notes have them
+    text = ablation_page.make_page(studies)
+    assert "\n## By hand {#second}\n" in text
+    assert "\n## Drawn people, 1,000 pictures, exact labels, learning_net {#first}\n" in text
+    assert "    - [By hand](#second)\n        - **yes**: odkd minus plain +0.0100" in text
+    assert "Read by hand: It is so.\n" in text
+    assert "labels as COCO's are" in text
+    assert text.count("From `benchmarks/results/ablation/second.json`.") == 3  # teachers, rows and cost
+    assert text.count("From `benchmarks/results/ablation/first.json`.") == 4
+    assert title(StudyFile("mine", {"config": {"student": "net"}})) == "mine: net"
+
+
+def test_a_study_of_ones_own_persons_is_none_of_drawn_people(make):
+    text = ablation_page.make_page([make(benchmark=None)])
+    assert "Persons of a data set of its own. The student is `learning_net`." in text
+
+
+def test_tables_hold_the_files_numbers(make):
+    study = make()
+    table = rows_table(study)
+    row = next(one for one in study.results.rows if one.name == "odkd")
+    cells = [cell.strip() for cell in next(x for x in table.splitlines() if x.startswith("| odkd |")).split("|")]
+    assert cells[2:4] == ["3", f"{row.metric.mean:.4f} ({row.metric.low:.4f} to {row.metric.high:.4f})"]
+    people, crowds = f"{row.metric.mean + 0.1:.4f}", f"{row.metric.mean - 0.1:.4f}"
+    assert f"| odkd | what odkd is | {people} | {crowds} | 100 | 3,200 | 1,600 |\n" in cost_table(study)
+    kept = {(one["variant"], one["other"]): one for one in study.content["differences"]}
+    shown = {(one.variant, one.other): one for one in study.comparisons}
+    assert kept.keys() == shown.keys()
+    for pair, one in kept.items():
+        assert shown[pair].difference.mean == pytest.approx(one["mean"])
+        assert shown[pair].value in table + pairs_table(study)
+
+
+def test_time_is_not_told(make):
+    assert "77.7" not in ablation_page.make_page([make()])
+
+
+def test_marks_count_how_many_differences_there_are(make):
+    study = make()
+    found = {one.name: one for one in study.comparisons}
+    p_values = {name: study.results.p_value(one.variant, one.other) for name, one in found.items()}
+    assert all(one.adjusted >= p_values[name] for name, one in found.items())
+    least = min(p_values, key=p_values.get)
+    assert found[least].adjusted == pytest.approx(len(found) * p_values[least])
+    assert {one.mark for one in found.values()} == {"", "*", "**"}
+    text = findings(study)
+    clear = sum(one.mark != "" for one in found.values())
+    held = sum(one.mark == "**" for one in found.values())
+    assert f"Of {len(found)} differences with an interval {clear} leave out 0" in text
+    assert f"about {len(found) / 20:.1f} would" in text
+    assert (f"{held} hold after" if held > 1 else "One holds after") in text
+
+
+def test_the_papers_claims_are_judged_by_the_intervals(make):
+    text = findings(make())
+    assert "ODKD with its binarization beats the plain student: **contradicted**, -0.0300" in text
+    assert "ODKD, here without its binarization, beats the plain student: **agrees**, +0.0200" in text
+    assert "both at once: **neither shown nor refuted**, -0.0002" in text
+    assert "mask helps the student: **agrees**" in text
+    small = findings(make("less", gains={"plain": 0.0, "odkd": 0.003}))
+    assert "reported on COCO are +0.010 to +0.033, and the whole interval is below" in small
+
+
+def test_what_is_unfinished_is_said(make):
+    study = make()
+    trials = {name: dict(by_seed) for name, by_seed in study.content["trials"].items()}
+    del trials["reversed"]["1"], trials["reversed"]["2"]
+    trials["joint"] = {}
+    less = StudyFile("small", {**study.content, "trials": trials})
+    text = findings(less)
+    assert "Not finished: joint (seed 0, 1 and 2), reversed (seed 1 and 2)." in text
+    page = ablation_page.make_page([less])
+    assert "odkd minus joint" not in page
+    assert "**not shown with 1 seed**: odkd minus reversed" in page
+
+
+def test_smaller_may_be_better():
+    trials = {
+        name: {seed: Trial({"val/AP": value + NOISE[seed] * (name == "odkd")}, 1, 1) for seed in SEEDS}
+        for name, value in (("plain", 1.0), ("odkd", 0.5))
+    }
+    (one,) = comparisons(Results(trials, "val/AP", "plain", "min"))
+    assert (one.verdict, one.difference.mean < 0) == ("better", True)
+
+
+def test_the_machine_is_named_where_it_was_kept(make):
+    study = make()
+    text = ablation_page.make_page([study])
+    assert (
+        "- 27 trainings on A machine, 2 cores, 2026-01-02, commit abc, with python 3.11, kdkit 0.1, torch 2.11.\n"
+    ) in text
+    old = {**study.content["made"][0], "machine": None, "commit": None, "dates": []}
+    text = ablation_page.make_page([StudyFile("small", {**study.content, "made": [old]})])
+    assert "trainings on a machine that was not recorded, commit not recorded, with python" in text
+
+
+def test_figures_are_drawn_the_same_each_time(make, tmp_path):
+    study = make(gains={"plain": 0.0, "odkd": 0.02})
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    names = [path.name for path in ablation_page.draw_all([study], first)]
+    assert names == ["ablation-small-differences.png", "ablation-small-curves.png"]
+    ablation_page.draw_all([study], second)
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
+    text = ablation_page.make_page([study])
+    assert all(f"(../images/{name})" in text for name in names)
+
+
+def test_a_second_run_changes_nothing_and_what_is_gone_is_removed(make, tmp_path, monkeypatch):
+    make(gains={"plain": 0.0, "odkd": 0.02})
+    for name in ("PAGE", "IMAGES", "RESULTS", "ROOT"):
+        place = {"PAGE": tmp_path / "page.md", "RESULTS": tmp_path / "results", "IMAGES": tmp_path / "images"}
+        monkeypatch.setattr(ablation_page, name, place.get(name, tmp_path))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "ablation-gone-curves.png").write_bytes(b"")
+    ablation_page.main()
+
+    def content():
+        files = [tmp_path / "page.md", *sorted((tmp_path / "images").iterdir())]
+        return {path.name: path.read_bytes() for path in files}
+
+    first = content()
+    ablation_page.main()
+    assert content() == first
+    assert list(first) == ["page.md", "ablation-small-curves.png", "ablation-small-differences.png"]
+
+
+def test_what_is_no_study_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="no study's report: write one with kdkit-pose ablate --json"):
+        read_studies(tmp_path, {})
+
+
+def test_doctests():
+    found = doctest.testmod(questions)
+    assert (found.failed, found.attempted > 1) == (0, True)
