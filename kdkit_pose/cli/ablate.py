@@ -103,15 +103,16 @@ class Job:
             study, folder = own_study(self.out, self.own, roles, workers, cpu, console), self.out
         else:
             size = FULL if self.drawn.synthetic is Size.full else SMALL
-            labels = self.drawn.labels.value
             benchmark = SyntheticBenchmark(
-                *(self.out, size, labels),
+                self.out,
+                size,
+                self.drawn.labels.value,
                 workers=workers,
                 cpu=cpu,
                 say=lambda line: console.print(line, markup=False),
             )
             study = benchmark.study(roles, self.own.student)
-            folder = self.out / f"{labels}-{study.student}"
+            folder = self.out / f"{self.drawn.labels.value}-{study.student}"
         return study.ablation(self.names, self.seeds, folder)
 
 
