@@ -84,7 +84,7 @@ from kdkit.teacher import Teacher
 from kdkit.teacher_agreement import OutputAgreement, TeacherAgreement
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline
-from kdkit.training import Performance, Trainer, TrainingResult
+from kdkit.training import Performance, Trainer, TrainingResult, TrainingStopped
 from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
@@ -170,6 +170,7 @@ __all__ = [
     "Timeline",
     "Trainer",
     "TrainingResult",
+    "TrainingStopped",
     "TransformedTeacher",
     "Truncate",
     "Uncertainty",

@@ -22,19 +22,8 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     try:
         write_atomically(path, write)
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
     except OSError as error:
         raise _refusal(error, path) from error
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed had written of a file; only for who has claimed it."""
-    for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink()
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from kdkit.cache.header import Header, shard_path
-from kdkit.cache.publish import claim, publish, remove_leftovers
+from kdkit.cache.publish import claim, publish
 from kdkit.cache.records import Counts, Integers, add_counts, checksums, no_counts, pack_counts
 from kdkit.cache.target_source import TargetSource, check_keys, check_target
+from kdkit.files import remove_leftovers
 from kdkit.sample_batch import collate
 
 Progress = Callable[[int, int], object]

@@ -9,6 +9,7 @@ from kdkit.training.performance import Performance
 from kdkit.training.preparation import Prepare
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
+from kdkit.training.stop_signals import TrainingStopped
 from kdkit.training.trainer import Trainer
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Prepare",
     "Trainer",
     "TrainingResult",
+    "TrainingStopped",
     "capture_random_state",
     "restore_random_state",
 ]

@@ -4,14 +4,17 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from kdkit.claims import claim
 from kdkit.errors import RunFolderError
-from kdkit.files import write_atomically
+from kdkit.files import remove_leftovers, write_atomically
+from kdkit.training.kept_checkpoints import KeptCheckpoints
 
 _OURS = ("config.json", "metrics.jsonl", "checkpoints", "student.safetensors")
 
@@ -37,14 +40,9 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.path / "checkpoints" / "last.pt"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the best metric."""
-        return self.path / "checkpoints" / "best.pt"
+    def checkpoints(self) -> KeptCheckpoints:
+        """The newest checkpoint, those before it, and the best."""
+        return KeptCheckpoints(self.path / "checkpoints")
 
     @property
     def student(self) -> Path:
@@ -54,7 +52,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether a run in it has come to its end."""
-        return self.last.exists() and self.student.exists()
+        return bool(self.checkpoints.to_go_on_from) and self.student.exists()
 
     def check(self, config: Mapping[str, Any], *, may_continue: bool = True, partial: bool = False) -> None:
         """Check that a run can begin here, or go on; nothing is changed.
@@ -89,10 +87,33 @@ class RunFolder:
         """
         self.check(config, may_continue=may_continue)
         if self._present():
-            return self.last.exists()
+            return bool(self.checkpoints.to_go_on_from)
         text = json.dumps({**config, "versions": _versions()}, indent=2) + "\n"
         write_atomically(self.config, lambda file: file.write(text.encode()))
         return False
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder while this process trains in it; what a killed one left half written is removed.
+
+        Where a file system knows no locks, nothing is held.
+
+        Raises:
+            RunFolderError: if another process trains in it.
+        """
+        with ExitStack() as stack:
+            try:
+                mine = stack.enter_context(claim(self.path / "run", wait=False))
+            except (ImportError, OSError):
+                mine = True
+            if not mine:
+                raise RunFolderError(
+                    f"another process trains in '{self.path}' just now: wait for it, or give another folder"
+                )
+            checkpoints = self.checkpoints
+            for path in (self.config, self.metrics, self.student, checkpoints.last, checkpoints.best):
+                remove_leftovers(path)
+            yield
 
     def _present(self) -> list[str]:
         """The names of what a run left here."""
@@ -140,10 +161,20 @@ class RunFolder:
             return False
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Add a line to ``metrics.jsonl``; a value that is not finite is written as null."""
+        """Add a line to ``metrics.jsonl``; a value that is not finite is written as null.
+
+        Raises:
+            RunFolderError: if it cannot be written; a part of it does no harm.
+        """
         clean = {key: None if _is_nan(value) else value for key, value in line.items()}
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(clean) + "\n")
+        try:
+            with self.metrics.open("a") as file:
+                file.write(json.dumps(clean) + "\n")
+        except OSError as error:
+            raise RunFolderError(
+                f"'{self.metrics}' cannot be written ({error.strerror}): the checkpoints are intact; make room, "
+                f"or let it be written there, and start the same again"
+            ) from error
 
     def keep_metrics_until(self, step: int) -> None:
         """Drop the lines of later steps, which a resumed run writes again, and a torn last line."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.naming import callable_name
 from kdkit.stage import Stage
-from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
+from kdkit.training.checkpoint import load_checkpoint
 from kdkit.training.checks import check_settings
 from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
@@ -30,6 +31,7 @@ from kdkit.training.random_state import capture_random_state, restore_random_sta
 from kdkit.training.recorded_step import make_recorded_step
 from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
+from kdkit.training.stop_signals import StopSignals, TrainingStopped
 from kdkit.training.teacher_figures import measured_teachers, teacher_figures
 from kdkit.training.tuning import MakeOptimizer, tune
 
@@ -60,6 +62,8 @@ class Trainer:
         clip_norm: the gradient's largest norm.
         ema: the decay, in (0, 1), of a moving average of the network, which is then evaluated and exported.
         checkpoint_steps: optimizer steps between checkpoints inside an epoch; there is one at every epoch's end.
+        keep: how many of the newest checkpoints stay, beside the best: where the newest is damaged, a run goes on
+            from the one before.
         log_every: optimizer steps between looks at the losses on an accelerator (each one is a host sync).
         trackers: Accelerate's trackers to log to, for example ``("tensorboard",)``.
         config: further settings of plain JSON types; a run is only gone on with under the same ones.
@@ -91,6 +95,7 @@ class Trainer:
         clip_norm: float | None = None,
         ema: float | None = None,
         checkpoint_steps: int | None = None,
+        keep: int = 2,
         log_every: int = 50,
         trackers: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
@@ -102,7 +107,7 @@ class Trainer:
         self.folder = RunFolder(out)
         self._epochs = Epochs(train_loader)
         self._export = export
-        self._accumulate, self._checkpoint_steps = accumulate, checkpoint_steps
+        self._accumulate, self._checkpoint_steps, self._keep = accumulate, checkpoint_steps, keep
         self._metadata = dict(metadata or {})
         if self._epochs.batches == 0:
             raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
@@ -111,6 +116,7 @@ class Trainer:
             "accumulate": accumulate,
             "log_every": log_every,
             "checkpoint_steps": checkpoint_steps,
+            "keep": keep,
         }
         check_settings(counts, ema, clip_norm, mode, export)
         self._evaluation = Evaluation(evaluate, evaluate_every, monitor, mode, distiller.curriculum)
@@ -147,6 +153,7 @@ class Trainer:
             say=self._progress.say,
         )
         self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded)
+        self._signals = StopSignals(quiet=not progress)
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
         self._seconds, self._since = 0.0, time.monotonic()
@@ -169,27 +176,40 @@ class Trainer:
         Afterwards the network is in eval mode and holds the weights of the last step; the result's file holds the
         best ones by the monitored metric, unless ``export`` is ``last`` or nothing was evaluated.
 
+        While it runs, SIGTERM and SIGINT (Ctrl-C) let it finish the step, save and raise TrainingStopped; an
+        evaluation is not waited for. A second one ends the process at once.
+
         Args:
             resume: ``auto`` goes on with the same run where the folder holds one; ``never`` refuses a folder
                 that holds one.
 
         Raises:
-            RunFolderError: if the folder holds another run.
+            RunFolderError: if the folder holds another run, another process trains in it, or a file cannot be
+                written; the last checkpoint is kept.
+            CheckpointError: if no checkpoint of the run can be read.
+            TrainingStopped: if it was stopped by a signal; it is no Exception but a SystemExit.
             NonFiniteLossError: if a loss becomes NaN or infinite; the last checkpoint is kept.
         """
         may_continue = _may_continue(resume)
+        found = self._engine.open_folder(self.folder, self._config, may_continue=may_continue)
+        with self.folder.claimed() if self._engine.is_main else nullcontext():
+            return self._fit(found)
+
+    def _fit(self, found: bool) -> TrainingResult:
         curriculum = self.distiller.curriculum
-        if self._engine.open_folder(self.folder, self._config, may_continue=may_continue):
-            self._load(load_checkpoint(self.folder.last))
+        if found:
+            self._load(self.folder.checkpoints.load(self._progress.say))
             self._progress.resume(str(self.folder.path), curriculum, self._batches)
         elif self._engine.is_main:
             self.folder.keep_metrics_until(-1)  # of a run that was stopped before its first checkpoint
         if batches := self._epochs.batches:
             curriculum.steps_per_epoch = -(-batches // self._accumulate)
         self._since = time.monotonic()
-        with self._progress:
+        self._signals.asked = None
+        with self._progress, self._signals:
             while not curriculum.finished:
                 self._run_epoch()
+                self._stop_if_asked()
         return self._finish()
 
     def step(self, *batches: Batch) -> Stage | None:
@@ -231,8 +251,9 @@ class Trainer:
             self._progress.advance(len(group))
             if curriculum.finished:
                 break
-            if self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0:
+            if self._signals.asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
                 self._save()
+            self._stop_if_asked()
         if self._batches == 0:
             raise ConfigurationError(f"the training loader gave no batch in epoch {curriculum.epochs + 1}")
         self._end_epoch()
@@ -284,9 +305,20 @@ class Trainer:
         self._progress.end(line, self._evaluation.monitor)
 
     def _evaluate(self) -> dict[str, float]:
-        metrics = self._evaluation.run(self._engine.network_to_export())
+        try:
+            with self._signals.at_once():
+                metrics = self._evaluation.run(self._engine.network_to_export())
+        except TrainingStopped:
+            # A finished curriculum is not gone on with: its last steps are taken again.
+            if not self.distiller.curriculum.finished:
+                self._save()
+            raise
         self.distiller.student.train()
         return metrics
+
+    def _stop_if_asked(self) -> None:
+        if self._signals.asked is not None and not self.distiller.curriculum.finished:
+            raise TrainingStopped(self._signals.asked)
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
@@ -303,9 +335,7 @@ class Trainer:
             "metadata": self._metadata,
         }
         if self._engine.is_main:
-            if best:
-                save_checkpoint(state, self.folder.best)
-            save_checkpoint(state, self.folder.last)
+            self.folder.checkpoints.save(state, keep=self._keep, best=best)
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._step.forget()
@@ -327,8 +357,8 @@ class Trainer:
         curriculum = self.distiller.curriculum
         state = self._engine.network_to_export().state_dict()
         metadata = {**self._metadata, "selected": "last"}
-        if self._export == "best" and self.folder.best.exists():
-            state = load_checkpoint(self.folder.best)["network"]
+        if self._export == "best" and (best := self.folder.checkpoints.best).exists():
+            state = load_checkpoint(best)["network"]
             metadata["selected"] = f"best {self._evaluation.monitor}"
         if self._engine.is_main:
             export_student(state, self.folder.student, metadata)

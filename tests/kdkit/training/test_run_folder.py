@@ -15,8 +15,8 @@ def begun(tmp_path):
     """A folder with a run in it."""
     folder = RunFolder(tmp_path / "run")
     folder.open(CONFIG, may_continue=True)
-    folder.last.parent.mkdir()
-    folder.last.touch()
+    folder.checkpoints.last.parent.mkdir()
+    folder.checkpoints.last.touch()
     return folder
 
 
@@ -50,7 +50,7 @@ def test_a_run_is_finished_with_its_student(begun):
     assert not begun.finished
     begun.student.touch()
     assert begun.finished
-    begun.last.unlink()
+    begun.checkpoints.last.unlink()
     assert not begun.finished
 
 
