@@ -40,7 +40,7 @@ Prepare = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 # On what is learned; a run may be gone on with under others.
-_WITHOUT_EFFECT = ("workers", "tensorboard", "cpu", "progress")
+_WITHOUT_EFFECT = ("workers", "checkpoint_steps", "keep", "tensorboard", "cpu", "progress")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class FitSettings:
         seed: of initial weights, sample order and augmentation.
         evaluate_every: epochs between evaluations.
         export: whether the ``best`` or the ``last`` student is written.
+        checkpoint_steps: optimizer steps between checkpoints inside an epoch; there is one at every epoch's end.
+        keep: how many of the newest checkpoints stay, beside the best.
         tensorboard: also write the curves for TensorBoard, into the run's folder.
         cpu: stay on the CPU even where there is an accelerator.
         progress: show bars and lines.
@@ -79,6 +81,8 @@ class FitSettings:
     seed: int = 0
     evaluate_every: int = 10
     export: Literal["best", "last"] = "best"
+    checkpoint_steps: int | None = None
+    keep: int = 2
     tensorboard: bool = False
     cpu: bool = False
     progress: bool = True
@@ -211,6 +215,8 @@ def fit(
             performance=settings.performance,
             ema=settings.ema,
             clip_norm=settings.clip_norm,
+            checkpoint_steps=settings.checkpoint_steps,
+            keep=settings.keep,
             config=described,
             metadata={
                 **models.describe(network),

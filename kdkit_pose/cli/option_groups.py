@@ -19,6 +19,8 @@ class Fitting:
     augment: options.Augmentation = True
     evaluate_every: options.EvaluateEvery = 10
     export: options.ExportOption = options.Export.best
+    checkpoint_steps: options.CheckpointSteps = None
+    keep: options.Keep = 2
     ema: options.Ema = None
     precision: options.PrecisionOption = None
     performance: options.PerformanceOption = options.Performance.default
@@ -40,6 +42,8 @@ class Fitting:
             seed=self.seed,
             evaluate_every=self.evaluate_every,
             export=self.export.value,
+            checkpoint_steps=self.checkpoint_steps,
+            keep=self.keep,
             tensorboard=self.tensorboard,
         )
 

@@ -75,6 +75,14 @@ Ema = Annotated[float | None, typer.Option(help="Decay of a moving average of th
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of initial weights, sample order and augmentation.")]
 EvaluateEvery = Annotated[int, typer.Option(min=1, help="Epochs between evaluations.")]
+CheckpointSteps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Optimizer steps between checkpoints inside an epoch; there is one at its end."),
+]
+Keep = Annotated[
+    int,
+    typer.Option(min=1, help="How many of the newest checkpoints stay: beside the newest, one to fall back to."),
+]
 Augmentation = Annotated[bool, typer.Option("--augment/--no-augment", help="Scale, rotate, flip, half body.")]
 ExportOption = Annotated[
     Export, typer.Option("--export", help="Which epoch's student is written; best is by val/AP.")

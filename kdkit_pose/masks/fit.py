@@ -102,6 +102,8 @@ def fit_masks(
         performance=settings.performance,
         ema=settings.ema,
         clip_norm=settings.clip_norm,
+        checkpoint_steps=settings.checkpoint_steps,
+        keep=settings.keep,
         config=described,
         metadata=describe(predictor),
         trackers=("tensorboard",) if settings.tensorboard else (),
