@@ -46,8 +46,8 @@ There are no results yet. The small study takes hours on two CPU cores, and can 
 """
 COMMANDS = """
 ```sh
-kdkit-pose ablate --synthetic small --labels exact --out runs/benchmark \\
-    --json benchmarks/results/ablation/small-exact.json
+kdkit-pose ablate --synthetic small --labels coco --processes 2 --seeds 0,1,2,3,4 \\
+    --out runs/benchmark --json benchmarks/results/ablation/small-coco.json
 make results    # this page, from all files in benchmarks/results/ablation/
 ```
 """

@@ -1,6 +1,6 @@
 """Draws the validation persons on whom a plain and a distilled student of a study differ most, either way.
 
-    python benchmarks/ablation_pictures.py --study runs/benchmark/exact-hrnet_w8_small \
+    python benchmarks/ablation_pictures.py --study runs/benchmark/coco-hrnet_w12_small \
         --out docs/images/ablation-small-exact-persons.jpg
 
 By OKS, the mean over the seeds that both rows have finished, equally many raised and lowered; beside the picture

@@ -18,6 +18,7 @@ from kdkit import (
     Cosine,
     Curriculum,
     Distiller,
+    Performance,
     Schedule,
     Step,
     Trainer,
@@ -56,7 +57,8 @@ class FitSettings:
         workers: processes that read samples; 0 reads in this one.
         precision: ``no``, ``bf16`` or ``fp16`` for the student; by default ``no``, and with ``performance="max"``
             bf16 where a CUDA device computes in it.
-        performance: ``default``, or ``max`` for all that makes a step faster, see :class:`kdkit.Performance`.
+        performance: ``default``, ``max`` for all that makes a step faster, or the parts of it that are wanted, see
+            :class:`kdkit.Performance`.
         ema: decay of a moving average of the student, or None.
         clip_norm: the gradient's largest norm, or None.
         seed: of initial weights, sample order and augmentation.
@@ -75,7 +77,7 @@ class FitSettings:
     warmup_steps: int = 0
     workers: int = 0
     precision: Literal["no", "bf16", "fp16"] | None = None
-    performance: Literal["default", "max"] = "default"
+    performance: Literal["default", "max"] | Performance = "default"
     ema: float | None = None
     clip_norm: float | None = None
     seed: int = 0

@@ -141,7 +141,8 @@ def ablate(
 
     \b
     Example:
-      kdkit-pose ablate --synthetic small --labels coco --processes 2 --out runs/ablation
+      kdkit-pose ablate --synthetic small --labels coco --processes 2 \\
+        --out runs/ablation
       kdkit-pose ablate --student hrnet_w16 --rows plain,odkd,reversed \\
         --primary runs/w32/student.safetensors \\
         --senior runs/w48-mask/student.safetensors --epochs 60 --out runs/mine \\

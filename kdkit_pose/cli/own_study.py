@@ -56,6 +56,8 @@ class Own:
     schedule: options.ScheduleName = options.Rate.step
     augment: options.Augmentation = True
     evaluate_every: options.EvaluateEvery = 10
+    precision: options.PrecisionOption = None
+    performance: options.PerformanceOption = options.Performance.default
     cache_images: Annotated[
         bool, typer.Option("--cache-images", help="Keep decoded pictures in memory: for small sets.")
     ] = False
@@ -125,6 +127,8 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
         schedule=own.schedule,
         augment=own.augment,
         evaluate_every=own.evaluate_every,
+        precision=own.precision,
+        performance=own.performance,
         workers=workers,
     )
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}

@@ -2,9 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 import cv2
@@ -56,6 +59,7 @@ def run_side_by_side(work: Callable[..., object], arguments: tuple[Any, ...], pr
 
 
 def _work(work: Callable[..., object], arguments: tuple[Any, ...], threads: int) -> None:
+    _end_with_parent()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
@@ -63,6 +67,19 @@ def _work(work: Callable[..., object], arguments: tuple[Any, ...], threads: int)
     except KdkitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that waits for it has ended, however that was."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
         val_pictures=2,
         input_size=(64, 64),
         teacher=NET,
+        student=NET,
         batch_size=4,
         primary_epochs=1,
         senior_epochs=1,

@@ -1,6 +1,11 @@
 """The same work in several processes."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,6 +39,52 @@ def test_each_has_its_part_of_the_threads(tmp_path, monkeypatch):
     assert str(os.getpid()) not in {path.name for path in written}
     assert {path.read_text() for path in written} == {"2 2"}
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def wait_long(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from kdkit_pose.cli.side_by_side import run_side_by_side
+from tests.kdkit_pose.cli.test_side_by_side import wait_long
+
+if __name__ == "__main__":
+    run_side_by_side(wait_long, (Path(sys.argv[1]),), 2)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_none_is_left_when_the_first_is_killed(tmp_path, number):
+    folder, script = tmp_path / "out", tmp_path / "script.py"
+    folder.mkdir()
+    script.write_text(SCRIPT)
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen([sys.executable, script, folder], env=environment, cwd=root) as first:
+        until(lambda: len(list(folder.iterdir())) == 2)
+        first.send_signal(number)
+    others = [int(path.name) for path in folder.iterdir()]
+    until(lambda: not any(alive(other) for other in others))
+
+
+def until(holds):
+    for _ in range(300):
+        if holds():
+            return
+        time.sleep(0.1)
+    pytest.fail("it took longer than 30 s")
+
+
+def alive(process):
+    try:
+        # A process that has ended and was not waited for counts as ended.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_what_fails_is_said_and_others_go_on(tmp_path, capfd):
