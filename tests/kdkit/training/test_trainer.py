@@ -428,11 +428,29 @@ def test_a_finished_run_is_not_run_again(toy, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_named(toy, tmp_path):
-    trainer(toy, tmp_path).fit()
+    trainer(toy, tmp_path, keep=1).fit()
     last = tmp_path / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         trainer(toy, tmp_path).fit()
+
+
+def test_of_a_damaged_checkpoint_the_one_before_leads_to_the_same_student(toy, tmp_path, capfd):
+    trainer(toy, tmp_path / "whole").fit()
+    for run in ("ended", "stopped"):
+        folder = tmp_path / run
+        if run == "ended":
+            trainer(toy, folder).fit()
+        else:
+            with pytest.raises(Interrupted):
+                trainer(toy, folder, loader=Fragile(toy.loader(), 10), checkpoint_steps=2).fit()
+        last = folder / "checkpoints" / "last.pt"
+        last.write_bytes(last.read_bytes()[:-1])
+        trainer(toy, folder, progress=True).fit()
+        assert "'before-1.pt' is taken in its place" in capfd.readouterr().err
+        assert str(outcome(folder)) == str(outcome(tmp_path / "whole"))
+        students = [(place / "student.safetensors").read_bytes() for place in (folder, tmp_path / "whole")]
+        assert students[0] == students[1]
 
 
 def test_pickled_code_in_a_checkpoint_is_not_executed(toy, tmp_path):
@@ -440,7 +458,7 @@ def test_pickled_code_in_a_checkpoint_is_not_executed(toy, tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "executed"), "w"))
 
-    trainer(toy, tmp_path / "run").fit()
+    trainer(toy, tmp_path / "run", keep=1).fit()
     torch.save({"format": 1, "payload": Payload()}, tmp_path / "run" / "checkpoints" / "last.pt")
     with pytest.raises(CheckpointError, match="cannot be read"):
         trainer(toy, tmp_path / "run").fit()
