@@ -67,3 +67,15 @@ class Epochs:
             set_epoch = getattr(getattr(self._loader, part, None), "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(epoch)
+
+
+def in_groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    """Yield the batches of one optimizer step after the other; an epoch's last group may be smaller."""
+    group: list[Batch] = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -18,7 +18,7 @@ from kdkit.training.checks import check_settings
 from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
 from kdkit.training.engine import Engine
-from kdkit.training.epochs import Epochs
+from kdkit.training.epochs import Epochs, in_groups
 from kdkit.training.evaluation import Evaluate, Evaluation
 from kdkit.training.export import export_student
 from kdkit.training.learning_rate import LearningRate
@@ -27,10 +27,10 @@ from kdkit.training.optimizer_step import OptimizerStep
 from kdkit.training.performance import Performance, Precision
 from kdkit.training.preparation import Preparation, Prepare
 from kdkit.training.progress import TrainingProgress
-from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.recorded_step import make_recorded_step
 from kdkit.training.result import TrainingResult
 from kdkit.training.run_folder import RunFolder
+from kdkit.training.run_state import RunState
 from kdkit.training.stop_signals import StopSignals, TrainingStopped
 from kdkit.training.teacher_figures import measured_teachers, teacher_figures
 from kdkit.training.tuning import MakeOptimizer, tune
@@ -153,6 +153,8 @@ class Trainer:
             say=self._progress.say,
         )
         self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded)
+        parts_of_run = (self._step, self._rate, self._epochs, self._evaluation)
+        self._state = RunState(distiller, self._engine, *parts_of_run, self._metadata)
         self._signals = StopSignals(quiet=not progress)
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
@@ -245,7 +247,7 @@ class Trainer:
         iterator = self._begin_epoch(curriculum.epochs)
         self._progress.begin(curriculum.epochs, curriculum.stage.name, self._epochs.batches, self._batches)
         self.distiller.student.train()
-        for group in self._groups(iterator):
+        for group in in_groups(iterator, self._accumulate):
             self.step(*group)
             self._batches += len(group)
             self._progress.advance(len(group))
@@ -264,17 +266,6 @@ class Trainer:
             return self._epochs.enter(epoch, self._batches, resumed["epoch_random"])
         self._batches, self._step.losses = 0, LossMeans()
         return self._epochs.start(epoch)
-
-    def _groups(self, iterator: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Yield the batches of one optimizer step after the other; an epoch's last group may be smaller."""
-        group: list[Batch] = []
-        for batch in iterator:
-            group.append(batch)
-            if len(group) == self._accumulate:
-                yield group
-                group = []
-        if group:
-            yield group
 
     def _end_epoch(self) -> None:
         curriculum = self.distiller.curriculum
@@ -322,32 +313,13 @@ class Trainer:
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
-        state = {
-            **self._engine.state_dict(),
-            "distiller": self.distiller.state_dict(),
-            "batches": self._batches,
-            "losses": self._step.losses.state_dict(),
-            **self._evaluation.state_dict(),
-            "last_step": {"stage": self._step.stage, "learning_rate": self._rate.current},
-            "seconds": self._seconds + time.monotonic() - self._since,
-            "random": capture_random_state(),
-            "epoch_random": self._epochs.start_state,
-            "metadata": self._metadata,
-        }
+        state = self._state.capture(self._batches, self._seconds + time.monotonic() - self._since)
         if self._engine.is_main:
             self.folder.checkpoints.save(state, keep=self._keep, best=best)
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        self._step.forget()
-        self._engine.load_state_dict(state)
-        self.distiller.load_state_dict(state["distiller"])
-        self._evaluation.load_state_dict(state)
+        self._state.restore(state)
         self._batches, self._seconds = state["batches"], state["seconds"]
-        # The line of an epoch whose last step was saved tells of that step.
-        self._step.stage = state["last_step"]["stage"]
-        self._rate.current = state["last_step"]["learning_rate"]
-        self._step.losses.load_state_dict(state["losses"])
-        restore_random_state(state["random"])
         if self._engine.is_main:
             # Inside an epoch its line is still to come, even if one was written before the checkpoint failed.
             self.folder.keep_metrics_until(self.distiller.curriculum.steps - (1 if self._batches else 0))
