@@ -47,6 +47,19 @@ def read_fields(batch: Batch, names: Sequence[str], reader: str) -> tuple[Tensor
     return tuple(read_field(batch, name, reader) for name in names)
 
 
+def batch_size(batch: Batch) -> int:
+    """Return how many samples a batch holds.
+
+    Raises:
+        BatchError: if it holds no tensor with a batch dimension.
+    """
+    for value in batch.values():
+        if isinstance(value, Tensor) and value.ndim:
+            return len(value)
+    found = ", ".join(sorted(batch)) or "none"
+    raise BatchError(f"the batch holds no tensor with a batch dimension (its fields: {found})")
+
+
 def to_device(batch: Batch, device: torch.device) -> dict[str, Tensor]:
     """Return the batch with every tensor on ``device``; what is no tensor is kept as it is."""
     return {

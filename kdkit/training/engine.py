@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import is_tensorboard_available
+from accelerate.utils import DistributedDataParallelKwargs, is_tensorboard_available
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from kdkit.distiller import Distiller
-from kdkit.errors import CheckpointError, ConfigurationError
+from kdkit.errors import CheckpointError, ConfigurationError, RunFolderError
 from kdkit.module_teacher import ModuleTeacher
+from kdkit.processes import Processes
 from kdkit.student import Student
 from kdkit.training.moving_average import MovingAverage
 from kdkit.training.performance import Performance, Precision
@@ -35,7 +38,7 @@ class Engine:
         cpu: stay on the CPU.
 
     Raises:
-        ConfigurationError: if a tracker is not installed, or there are several processes.
+        ConfigurationError: if a tracker is not installed.
     """
 
     def __init__(
@@ -55,11 +58,8 @@ class Engine:
         self._accelerator = Accelerator(
             mixed_precision=precision, cpu=cpu, log_with=list(trackers) or None, project_dir=str(folder)
         )
-        if self._accelerator.num_processes > 1:
-            raise ConfigurationError(
-                f"the Trainer was started in {self._accelerator.num_processes} processes, which would all train "
-                f"on the same samples: distributed training is not there yet, start one process"
-            )
+        self.processes = Processes.current(self.device)
+        """Those that train together."""
         self._student = distiller.student
         _check_adaptors(distiller.student, optimizer)
         if distiller.run_student is not distiller.student:
@@ -67,8 +67,11 @@ class Engine:
                 "the distiller's student was compiled or wrapped before the Trainer was made, which prepares it "
                 "itself: make the Trainer first, then call distiller.compile(...)"
             )
-        self._runner = self._accelerator.prepare(distiller.student)
-        distiller.run_student = self._runner
+        if self.processes.several:
+            distiller.distribute(partial(self._distributed, leaves_out=leaves_out(distiller)))
+        else:
+            distiller.run_student = self._accelerator.prepare(distiller.student)
+        self._runner = distiller.run_student
         distiller.to(self.device)
         self._optimizer = optimizer
         if optimizer.state:
@@ -79,6 +82,12 @@ class Engine:
         # Made after the student is on its device and laid out, and never trained.
         self._average = MovingAverage(self._student.module, ema) if ema is not None else None
         self._trackers = tuple(trackers)
+
+    def _distributed(self, student: Student, *, leaves_out: bool) -> DistributedDataParallel:
+        """Return the student on its device, with gradients that are averaged over the processes."""
+        self._accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=leaves_out)
+        wrapped: DistributedDataParallel = self._accelerator.prepare(student)
+        return wrapped
 
     def _lay_out_and_compile(self, distiller: Distiller) -> None:
         if self._performance.channels_last:
@@ -100,9 +109,19 @@ class Engine:
         return bool(self._accelerator.is_main_process)
 
     def open_folder(self, folder: RunFolder, config: Mapping[str, Any], *, may_continue: bool) -> bool:
-        """Open the run's folder and start the trackers; return whether there is a run to go on with."""
-        with self._accelerator.main_process_first():
-            found = folder.open(config, may_continue=may_continue or not self.is_main)
+        """Open the run's folder and start the trackers; return whether there is a run to go on with.
+
+        Raises:
+            RunFolderError: if the folder holds another run, or cannot be written to, or is not the same folder in
+                every process.
+        """
+        found = folder.open(config, may_continue=may_continue) if self.is_main else False
+        found = self.processes.from_main(found)
+        if not folder.config.exists() or (found and not folder.checkpoints.to_go_on_from):
+            raise RunFolderError(
+                f"process {self.processes.rank} of {self.processes.count} does not see what the first one sees in "
+                f"'{folder.path}': give a folder that all machines share"
+            )
         if self._trackers:
             self._accelerator.init_trackers("logs")
         return found
@@ -118,7 +137,7 @@ class Engine:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def backward(self, loss: Tensor) -> None:
-        """Add the loss's gradients."""
+        """Add the loss's gradients; of several processes, the last batch of a step makes them everyone's mean."""
         scaler = self._accelerator.scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
 
@@ -147,6 +166,10 @@ class Engine:
     def reset_optimizer(self) -> None:
         """Forget the optimizer's momenta."""
         self._optimizer.state.clear()
+
+    def share_buffers(self) -> None:
+        """Give the network to export the first process's buffers: each has seen other samples."""
+        self.processes.copy_from_main([*self.network_to_export().buffers()])
 
     def network_to_export(self) -> nn.Module:
         """Return the bare network, or its moving average."""
@@ -194,6 +217,16 @@ class Engine:
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"] is not None and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def leaves_out(distiller: Distiller) -> bool:
+    """Return whether a stage may leave a part of the student without a gradient: frozen, or of no objective."""
+    outputs = {*distiller.student.outputs} - {*distiller.student.features.places}
+    for stage in distiller.curriculum:
+        steady = [one for one in stage.objectives if one.schedule.is_constant and not one.is_off]
+        if stage.freeze or outputs - {one.output for one in steady}:
+            return True
+    return False
 
 
 def with_plain_rates(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from kdkit.batch import Batch
-from kdkit.training.random_state import capture_random_state, restore_random_state
+from kdkit.processes import Processes
+from kdkit.training.random_state import align_random_state, capture_random_state, restore_random_state
+from kdkit.training.shared_loader import is_even, share_loader
 
 
 class Epochs:
@@ -18,10 +20,16 @@ class Epochs:
 
     Args:
         loader: gives batches; a ``DataLoader`` or any iterable that can be run through again and again.
+        processes: those that share each of its batches.
+
+    Raises:
+        ConfigurationError: if the loader's batches cannot be shared.
     """
 
-    def __init__(self, loader: Iterable[Batch]) -> None:
+    def __init__(self, loader: Iterable[Batch], processes: Processes | None = None) -> None:
         self._loader = loader
+        self._processes = processes or Processes()
+        self._shared = share_loader(loader, self._processes)
         self.start_state: dict[str, Any] = {}
 
     @property
@@ -32,11 +40,19 @@ class Epochs:
         except TypeError:
             return None
 
+    @property
+    def even(self) -> bool:
+        """Whether every process is known to get equally many samples of each batch."""
+        return is_even(self._loader, self._processes)
+
     def start(self, epoch: int) -> Iterator[Batch]:
         """Begin an epoch."""
         self._set_epoch(epoch)
+        if self._processes.several:
+            # What draws the samples' order must draw the same everywhere.
+            align_random_state(self._processes, epoch)
         self.start_state = capture_random_state()
-        return iter(self._loader)
+        return iter(self._shared)
 
     def enter(self, epoch: int, done: int, start_state: Mapping[str, Any]) -> Iterator[Batch]:
         """Go on in an epoch after ``done`` batches, and leave the generators as they were there.
@@ -54,9 +70,9 @@ class Epochs:
         if skip is not None and isinstance(self._loader, DataLoader) and self._loader.batch_size:
             # An epoch's last batch may not be full.
             skip(min(done * self._loader.batch_size, len(self._loader.sampler)))  # type: ignore[arg-type]
-            iterator: Iterator[Batch] = iter(self._loader)
+            iterator: Iterator[Batch] = iter(self._shared)
         else:
-            iterator = iter(self._loader)
+            iterator = iter(self._shared)
             for _ in islice(iterator, done):
                 pass
         restore_random_state(now)

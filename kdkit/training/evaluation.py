@@ -8,6 +8,7 @@ from torch import nn
 
 from kdkit.curriculum import Curriculum
 from kdkit.errors import ConfigurationError
+from kdkit.processes import Processes
 from kdkit.training.checks import check_stages
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
@@ -51,8 +52,12 @@ class Evaluation:
         """Whether the epoch that now ends is evaluated; the last one always is."""
         return self._curriculum.finished or (self._curriculum.epochs + 1) % self._every == 0
 
-    def run(self, network: nn.Module) -> dict[str, float]:
+    def run(self, network: nn.Module, processes: Processes | None = None) -> dict[str, float]:
         """Put the network into eval mode and return its metrics; none where nothing is evaluated.
+
+        Args:
+            network: to evaluate.
+            processes: those that train together; all evaluate, and go on with the first one's metrics.
 
         Raises:
             ConfigurationError: if no metrics by name were returned, or the monitored one is not among them.
@@ -67,6 +72,8 @@ class Evaluation:
                 f"{{'val/error': 0.1}}"
             )
         metrics = {name: float(value) for name, value in given.items()}
+        if processes is not None:
+            metrics = processes.from_main(metrics)
         if self.monitor is None and metrics:
             self.monitor = next(iter(metrics))
             check_stages(self._curriculum, True, self.monitor, self._mode)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kdkit.batch import Batch
 from kdkit.errors import NonFiniteLossError
+from kdkit.processes import Processes
 from kdkit.step_losses import StepLosses
 
 
@@ -14,9 +15,13 @@ class FiniteGuard:
     """Keeps each sample's losses on the device, and asks whether they were finite only now and then.
 
     Watching costs nothing; :meth:`check` is one host sync, for all the batches since the last.
+
+    Args:
+        processes: those that train together: all raise where one has such a loss.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Processes | None = None) -> None:
+        self._processes = processes or Processes()
         self._watched: list[tuple[int, dict[str, Tensor], Tensor | None]] = []
 
     def watch(self, step: int, losses: StepLosses, batch: Batch) -> None:
@@ -39,12 +44,17 @@ class FiniteGuard:
         watched, self._watched = self._watched, []
         values = [value for _, samples, _ in watched for value in samples.values()]
         # A sum is finite only if all its terms are; that it is not may also mean that it is too large.
-        if not values or math.isfinite(torch.cat(values).sum().item()):
+        fine = not values or math.isfinite(torch.cat(values).sum().item())
+        if not self._processes.largest(int(not fine)):
             return
         for step, samples, ids in watched:
             finite = torch.stack([value.isfinite() for value in samples.values()])
             if not bool(finite.all()):
                 raise _error(step, list(samples), finite, ids)
+        if self._processes.several and fine:
+            raise NonFiniteLossError(
+                "the loss became NaN or infinite in another of the processes, which names the samples"
+            )
 
 
 def _error(step: int, names: list[str], finite: Tensor, ids: Tensor | None) -> NonFiniteLossError:

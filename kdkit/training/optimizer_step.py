@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from kdkit.batch import Batch
+from kdkit.batch import Batch, batch_size
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.stage import Stage
@@ -30,6 +30,7 @@ class OptimizerStep:
         log_every: optimizer steps between looks at the losses on an accelerator; on the CPU, where looking is
             free, it is done at every step, before the optimizer's where that is not recorded.
         recorded: takes the steps by replaying them, where that is asked for.
+        even: whether all processes get equally many samples of each batch.
 
     Attributes:
         losses: the running epoch's.
@@ -45,13 +46,16 @@ class OptimizerStep:
         clip_norm: float | None,
         log_every: int,
         recorded: RecordedStep | None = None,
+        *,
+        even: bool = True,
     ) -> None:
         self._distiller, self._engine, self._rate, self._prepare = distiller, engine, rate, prepare
         self._clip_norm, self._log_every = clip_norm, log_every
         self._always_looks = engine.device.type == "cpu"
         self._recorded = recorded
-        self._guard = FiniteGuard()
-        self.losses = LossMeans()
+        self._even = even
+        self._guard = FiniteGuard(engine.processes)
+        self.losses = LossMeans(engine.processes)
         self.stage = ""
 
     def __call__(self, group: Sequence[Batch]) -> Stage | None:
@@ -79,9 +83,13 @@ class OptimizerStep:
                 self.look()
         entered = self._distiller.advance()
         if logs:
-            values = {f"loss/{name}": float(part) for name, part in parts.items()}
+            values = {f"loss/{name}": float(engine.processes.mean(part)) for name, part in parts.items()}
             engine.log({**values, "learning_rate": rate}, step)
         return entered
+
+    def begin_epoch(self) -> None:
+        """Begin the means of the losses anew."""
+        self.losses = LossMeans(self._engine.processes)
 
     def forget(self) -> None:
         """Drop what was recorded: something changes that it rests on, or it is no longer needed."""
@@ -103,9 +111,16 @@ class OptimizerStep:
         self._engine.begin()
         losses = self._distiller(batch)
         self._guard.watch(step, losses, batch)
-        self._engine.backward(losses.total if share == 1 else losses.total / share)
-        self.losses.add(losses)
-        return losses.parts
+        weight = None if self._even else self._weight(batch)
+        total = losses.total if weight is None else losses.total * weight
+        self._engine.backward(total if share == 1 else total / share)
+        self.losses.add(losses, weight)
+        return losses.parts if weight is None else {name: part * weight for name, part in losses.parts.items()}
+
+    def _weight(self, batch: Batch) -> torch.Tensor:
+        """Return how much this process's share of a batch counts beside a mean one, [], by its samples."""
+        count = torch.tensor(float(batch_size(batch)), dtype=torch.float64, device=self._engine.device)
+        return count / self._engine.processes.mean(count)
 
     def _replay(self, group: Sequence[Batch], step: int, recorded: RecordedStep) -> dict[str, torch.Tensor]:
         """Take the whole step and return its losses by objective."""

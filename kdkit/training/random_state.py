@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from kdkit.processes import Processes
+
 
 def capture_random_state() -> dict[str, Any]:
     """Return the state of Python's, NumPy's and PyTorch's generators, all CUDA devices' among them."""
@@ -34,3 +36,17 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def align_random_state(processes: Processes, epoch: int) -> None:
+    """Give the host's generators of every process the first one's state, and each device's one of its own.
+
+    Args:
+        processes: those that train together.
+        epoch: the epoch that begins, from which and the process's number the device's follows.
+    """
+    state = processes.from_main(capture_random_state() if processes.is_main else {})
+    if not processes.is_main:
+        restore_random_state({**state, "cuda": []})
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed(torch.initial_seed() + epoch * processes.count + processes.rank)

@@ -12,6 +12,7 @@ from kdkit.batch import Batch
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.naming import callable_name
+from kdkit.processes import Processes
 from kdkit.stage import Stage
 from kdkit.training.checkpoint import load_checkpoint
 from kdkit.training.checks import check_settings
@@ -22,7 +23,6 @@ from kdkit.training.epochs import Epochs, in_groups
 from kdkit.training.evaluation import Evaluate, Evaluation
 from kdkit.training.export import export_student
 from kdkit.training.learning_rate import LearningRate
-from kdkit.training.loss_means import LossMeans
 from kdkit.training.optimizer_step import OptimizerStep
 from kdkit.training.performance import Performance, Precision
 from kdkit.training.preparation import Preparation, Prepare
@@ -41,7 +41,8 @@ class Trainer:
 
     Args:
         distiller: student and curriculum.
-        train_loader: gives the training batches.
+        train_loader: gives the training batches. Several processes share each of them, so that a batch is as large
+            as in one; see ``docs/scaling.md``.
         optimizer: a function from parameters to an optimizer (``partial(torch.optim.Adam, lr=1e-3)``), or an
             optimizer that holds ``distiller.student.parameters()``.
         out: the run's folder: ``config.json``, ``metrics.jsonl``, ``checkpoints/`` and
@@ -50,7 +51,8 @@ class Trainer:
             It renders targets and normalizes pictures there, for the whole batch. What it gives must depend on the
             batch alone, so that a resumed run learns the same.
         evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set), on the
-            training's device; returns metrics by name.
+            training's device; returns metrics by name. Of several processes each calls it, and the first one's
+            metrics count.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         monitor: the metric that decides which checkpoint is the best; the evaluation's first by default.
         mode: whether a larger (``max``) or smaller (``min``) metric is better.
@@ -105,12 +107,9 @@ class Trainer:
     ) -> None:
         self.distiller = distiller
         self.folder = RunFolder(out)
-        self._epochs = Epochs(train_loader)
         self._export = export
         self._accumulate, self._checkpoint_steps, self._keep = accumulate, checkpoint_steps, keep
         self._metadata = dict(metadata or {})
-        if self._epochs.batches == 0:
-            raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
         counts = {
             "evaluate_every": evaluate_every,
             "accumulate": accumulate,
@@ -123,6 +122,9 @@ class Trainer:
         check_conventions(train_loader, distiller, self._metadata)
         tuning = tune(distiller, optimizer, performance, precision, accumulate=accumulate, cpu=cpu)
         parts, made = tuning.performance, tuning.optimizer
+        self._epochs = Epochs(train_loader, Processes.current())
+        if self._epochs.batches == 0:
+            raise ConfigurationError("the training loader is empty: fewer samples than a batch, with drop_last?")
         options: dict[str, Any] = {
             "precision": tuning.precision,
             "accumulate": accumulate,
@@ -152,10 +154,14 @@ class Trainer:
             with_optimizer=tuning.records_optimizer,
             say=self._progress.say,
         )
-        self._step = OptimizerStep(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded)
+        self._log_every, self._processes = log_every, self._engine.processes
+        self._step = OptimizerStep(
+            *(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded), even=self._epochs.even
+        )
         parts_of_run = (self._step, self._rate, self._epochs, self._evaluation)
         self._state = RunState(distiller, self._engine, *parts_of_run, self._metadata)
-        self._signals = StopSignals(quiet=not progress)
+        self._signals = StopSignals(quiet=not (progress and self._engine.is_main))
+        self._asked: int | None = None  # the signal that any process was stopped by
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
         self._seconds, self._since = 0.0, time.monotonic()
@@ -207,10 +213,11 @@ class Trainer:
         if batches := self._epochs.batches:
             curriculum.steps_per_epoch = -(-batches // self._accumulate)
         self._since = time.monotonic()
-        self._signals.asked = None
+        self._signals.asked = self._asked = None
         with self._progress, self._signals:
             while not curriculum.finished:
                 self._run_epoch()
+                self._hear_signals()
                 self._stop_if_asked()
         return self._finish()
 
@@ -253,7 +260,9 @@ class Trainer:
             self._progress.advance(len(group))
             if curriculum.finished:
                 break
-            if self._signals.asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
+            if self._hears_signals(curriculum.steps):
+                self._hear_signals()
+            if self._asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
                 self._save()
             self._stop_if_asked()
         if self._batches == 0:
@@ -264,7 +273,8 @@ class Trainer:
         resumed, self._resumed = self._resumed, None
         if resumed is not None and self._batches:
             return self._epochs.enter(epoch, self._batches, resumed["epoch_random"])
-        self._batches, self._step.losses = 0, LossMeans()
+        self._batches = 0
+        self._step.begin_epoch()
         return self._epochs.start(epoch)
 
     def _end_epoch(self) -> None:
@@ -296,9 +306,11 @@ class Trainer:
         self._progress.end(line, self._evaluation.monitor)
 
     def _evaluate(self) -> dict[str, float]:
+        self._engine.share_buffers()
         try:
-            with self._signals.at_once():
-                metrics = self._evaluation.run(self._engine.network_to_export())
+            # Several processes wait for each other in it: none may leave alone.
+            with nullcontext() if self._processes.several else self._signals.at_once():
+                metrics = self._evaluation.run(self._engine.network_to_export(), self._processes)
         except TrainingStopped:
             # A finished curriculum is not gone on with: its last steps are taken again.
             if not self.distiller.curriculum.finished:
@@ -307,9 +319,16 @@ class Trainer:
         self.distiller.student.train()
         return metrics
 
+    def _hears_signals(self, step: int) -> bool:
+        """Whether it is time to ask the other processes: for GPUs to answer, the host must wait for them."""
+        return not self._processes.several or self._engine.device.type == "cpu" or step % self._log_every == 0
+
+    def _hear_signals(self) -> None:
+        self._asked = self._processes.largest(self._signals.asked or 0) or None
+
     def _stop_if_asked(self) -> None:
-        if self._signals.asked is not None and not self.distiller.curriculum.finished:
-            raise TrainingStopped(self._signals.asked)
+        if self._asked is not None and not self.distiller.curriculum.finished:
+            raise TrainingStopped(self._asked)
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
@@ -334,6 +353,7 @@ class Trainer:
             metadata["selected"] = f"best {self._evaluation.monitor}"
         if self._engine.is_main:
             export_student(state, self.folder.student, metadata)
+        self._processes.from_main(None)  # nobody goes on before the file is there
         self._step.forget()
         self._engine.end()
         self.distiller.student.eval()

@@ -87,6 +87,8 @@ def recorder_if_possible(
     fault = recording_fault(distiller)
     if precision == "fp16":
         fault = "precision='fp16' scales losses by what the host decides: use bf16"
+    if PartialState().num_processes > 1:
+        fault = "several processes exchange their gradients in it"
     recorder = None if fault else make_recorder(device)
     if recorder is not None:
         return recorder, ""

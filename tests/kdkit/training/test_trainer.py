@@ -489,12 +489,6 @@ def test_all_of_an_empty_or_misfit_setup_is_refused(toy, tmp_path):
     assert not (tmp_path / "student.safetensors").exists()
 
 
-def test_several_processes_are_refused_rather_than_fed_the_same_samples(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr("accelerate.Accelerator.num_processes", property(lambda self: 2))
-    with pytest.raises(ConfigurationError, match="2 processes"):
-        trainer(toy, tmp_path)
-
-
 def test_progress_shows_a_line_an_epoch(toy, tmp_path, capsys):
     trainer(toy, tmp_path, progress=True).fit()
     lines = capsys.readouterr().err.strip().splitlines()
