@@ -1,5 +1,6 @@
 """The processes that train one student together, and what they tell each other."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -11,6 +12,15 @@ from kdkit.errors import ConfigurationError
 from kdkit.shared_batches import OwnBatches, with_batch_sampler
 
 T = TypeVar("T")
+
+
+def stays_on_cpu(asked: bool) -> bool:
+    """Return whether to stay on the CPU: as asked, and where several processes were started without a GPU.
+
+    Accelerate joins such processes only if it is told so.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return asked or (started and not (torch.cuda.is_available() or torch.xpu.is_available()))
 
 
 class Processes:

@@ -9,6 +9,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from kdkit_pose_cli.several_processes import joined, whose
+
 # By a command's name, behind its group's where it is in one, the module with the function of that name, and the
 # first line of the function's docstring.
 COMMANDS = {
@@ -124,12 +126,14 @@ def main() -> None:
     try:
         if not arguments or (len(arguments) == 1 and arguments[0] in GROUPS):
             arguments.append("--help")
-        # Commands return None; help and an interruption give an exit code.
-        sys.exit(app(arguments, standalone_mode=False))
+        with joined(arguments):
+            # Commands return None; help and an interruption give an exit code.
+            sys.exit(app(arguments, standalone_mode=False))
     except Exception as error:
         if debug or not _can_be_mended(error):
             raise
-        Console(stderr=True).print(f"error: {_line(error)}", markup=False, highlight=False, soft_wrap=True)
+        message = f"error{whose()}: {_line(error)}"
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from kdkit.processes import Processes
 from kdkit_pose.evaluation import Metrics, compare
 
 from .judging import Judge
@@ -21,10 +22,14 @@ def compare_students(judge: Judge) -> None:
             figures[name], file = judge.results(name, network, boxes)
             files.append(file)
             print(f"{name}, {boxes} boxes, flip test: {_line(figures[name])}", flush=True)
+        if not Processes.current().is_main:
+            continue
         difference = compare(options.val_annotations, *files)
         print(f"distill - plain, {boxes} boxes: {difference}", flush=True)
         figures["distill - plain"] = {"AP": difference.difference, "low": difference.low, "high": difference.high}
         found[boxes] = figures
+    if not Processes.current().is_main:
+        return
     path = options.out / "evaluation.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kdkit import ConfigurationError
+from kdkit.processes import Processes
 from kdkit_pose import MaskAwareTeacher, models
 from kdkit_pose.evaluation import Boxes, Metrics, read_results, write_results
 from kdkit_pose.models import PoseNetwork
@@ -69,12 +70,15 @@ class Judge:
         described = f"{weights} {evaluator.fingerprint()} {network.codec!r} {masks}"
         key = hashlib.sha256(described.encode()).hexdigest()[:12]
         path = self.folder / f"{name}-{boxes.replace(' ', '-')}-boxes-{key}.json"
-        if path.exists():
+        processes = Processes.current()
+        if processes.from_main(path.exists()):
             return evaluator.score(read_results(path)), path
         network.to(self.options.device)
         results = evaluator.results(network if masks else MaskOfOnes(network))
         network.cpu()
-        write_results(results, path)
+        if processes.is_main:
+            write_results(results, path)
+        processes.from_main(None)  # until it is there
         return evaluator.score(results), path
 
     def ap(self, name: str, network: PoseNetwork, boxes: Boxes = "ground truth", *, masks: bool = True) -> float:
@@ -86,7 +90,7 @@ class Judge:
         for role in ("primary", "senior_rgb"):
             if (path := getattr(self.options, role)) is not None:
                 self.check_file(role, path)
-        if self.options.senior_file.exists():
+        if Processes.current().from_main(self.options.senior_file.exists()):
             self.check_senior()
 
     def check_file(self, role: str, path: Path) -> None:

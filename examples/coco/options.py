@@ -1,13 +1,14 @@
 """The options of examples/coco_odkd.py."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 
 from kdkit import ConfigurationError
+from kdkit.processes import stays_on_cpu
 from kdkit_pose import codecs, models
 
 STEPS = ("check", "senior", "plain", "distill", "evaluate")
@@ -18,14 +19,11 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> a
     """Return the options, with the parts of COCO's folder found and the device chosen.
 
     Raises:
-        ConfigurationError: a step is unknown, something it needs was not given, or there are several processes.
+        ConfigurationError: a step is unknown, or something it needs was not given.
     """
-    # HERE DISTRIBUTED TRAINING IS LEFT OUT: kdkit's Trainer runs one process so far, and so does this script.
-    # Where it runs several, this goes, and `check` and `evaluate` are left to the main process.
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigurationError("several processes cannot train together yet: start one; docs/how-to/coco.md")
     options = _parser(description).parse_args(arguments)
-    options.device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
+    # As torchrun and accelerate launch tell each process; a trainer would find the same.
+    options.device = torch.device(PartialState(cpu=stays_on_cpu(options.cpu)).device)
     if options.input_size is not None:
         options.input_size = tuple(options.input_size)
     _check_steps(options)

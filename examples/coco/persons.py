@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+
 from kdkit import DataError
 from kdkit_pose import Augment, CocoKeypoints, Evaluator, codecs, loader, models
 from kdkit_pose.codecs import Codec
@@ -58,7 +60,8 @@ class Persons:
             return None
         everyone = CocoKeypoints(options.train_annotations, options.train_images, codec=self.codec)
         print(f"packed persons: {options.packed}", flush=True)
-        return pack(everyone, options.packed, workers=options.workers)
+        with PartialState().main_process_first():  # the others find it packed
+            return pack(everyone, options.packed, workers=options.workers)
 
     def evaluator(self, codec: Codec, *, masks: bool = False, boxes: Boxes = "ground truth") -> Evaluator:
         """What judges networks on the validation persons.

@@ -1,5 +1,6 @@
 """What computes: the student, its optimizer and its moving average, on Accelerate's device and precision."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -17,7 +18,7 @@ from torch.optim import Optimizer
 from kdkit.distiller import Distiller
 from kdkit.errors import CheckpointError, ConfigurationError, RunFolderError
 from kdkit.module_teacher import ModuleTeacher
-from kdkit.processes import Processes
+from kdkit.processes import Processes, stays_on_cpu
 from kdkit.student import Student
 from kdkit.training.moving_average import MovingAverage
 from kdkit.training.performance import Performance, Precision
@@ -38,7 +39,7 @@ class Engine:
         cpu: stay on the CPU.
 
     Raises:
-        ConfigurationError: if a tracker is not installed.
+        ConfigurationError: if a tracker is not installed, or several processes were started and not joined.
     """
 
     def __init__(
@@ -56,10 +57,19 @@ class Engine:
         # Accelerate keeps the first precision for the whole process; every run has its own here.
         AcceleratorState._reset_state()
         self._accelerator = Accelerator(
-            mixed_precision=precision, cpu=cpu, log_with=list(trackers) or None, project_dir=str(folder)
+            mixed_precision=precision,
+            cpu=stays_on_cpu(cpu),
+            log_with=list(trackers) or None,
+            project_dir=str(folder),
         )
         self.processes = Processes.current(self.device)
         """Those that train together."""
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if started > 1 and not self.processes.several:
+            raise ConfigurationError(
+                f"the environment says that {started} processes were started (WORLD_SIZE), but they have not been "
+                f"joined, so that each would train alone: start them by torchrun or accelerate launch, or unset it"
+            )
         self._student = distiller.student
         _check_adaptors(distiller.student, optimizer)
         if distiller.run_student is not distiller.student:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from kdkit.balance import GradientNorm
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
+from kdkit.processes import stays_on_cpu
 from kdkit.training.performance import Performance, Precision
 from kdkit.training.recordable import recording_fault
 from kdkit.training.recorder import Recorder, make_recorder
@@ -56,7 +57,7 @@ def tune(
     Raises:
         ConfigurationError: if performance is nothing known, or does not go with ``accumulate``.
     """
-    device = torch.device(PartialState(cpu=cpu).device)
+    device = torch.device(PartialState(cpu=stays_on_cpu(cpu)).device)
     parts, why_eager = compiled_if_possible(choose_performance(performance, device), distiller, device)
     if parts.uses_graphs and accumulate > 1:
         raise ConfigurationError(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from kdkit.processes import Processes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
@@ -99,6 +100,8 @@ def evaluate(
         *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
     runs = [evaluation.run(loaded, scheme.codec) for loaded, scheme in zip(networks, schemes, strict=True)]
+    if not Processes.current().is_main:
+        return
     comparison = _compare(*runs, resamples=resamples) if len(runs) == 2 else None
     _show(Console(), runs, schemes, comparison)
     if results is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from kdkit import ConfigurationError, DataError
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, describe_file
 from kdkit_pose.cli.masks_needed import masks_of_ones, require_masks
-from kdkit_pose.cli.show import Tracked
+from kdkit_pose.cli.show import tracked
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
 from kdkit_pose.evaluation import Boxes, Evaluator, KeypointErrors, Metrics, keypoint_errors
@@ -110,8 +111,14 @@ class Evaluation:
         require_masks(data, f"'{loaded.report.path}'", "--predicted-masks")
         truth, missing = self._truth(data)
         source: Boxes = "ground truth" if self.boxes is None else "detector"
-        batches = Tracked(loader(data, self.batch_size, workers=self.workers), "evaluating")
-        evaluator = Evaluator(batches, truth, codec, skeleton=self.skeleton, flip=self.flip, boxes=source)
+        batches = loader(data, self.batch_size, workers=self.workers)
+        evaluator = Evaluator(
+            *(batches, truth, codec),
+            skeleton=self.skeleton,
+            flip=self.flip,
+            boxes=source,
+            watch=partial(tracked, description="evaluating"),
+        )
         results = evaluator.results(loaded.network.to("cuda" if torch.cuda.is_available() else "cpu"))
         return Evaluated(
             loaded,

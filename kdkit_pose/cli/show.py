@@ -14,6 +14,7 @@ from rich.table import Table
 
 from kdkit import TrainingResult
 from kdkit.files import write_atomically
+from kdkit.processes import Processes
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.evaluation import Comparison, KeypointErrors, Metrics
 from kdkit_pose.masks import MaskScores, MaskSource
@@ -71,28 +72,17 @@ def write_json(content: Mapping[str, Any], path: Path | None) -> None:
         write_atomically(path, lambda file: file.write(text.encode()))
 
 
-class Tracked:
-    """A loader that shows a bar while it is gone through, where there is a terminal.
-
-    Attributes:
-        dataset: The loader's, which tells an evaluator for which codec the crops are cut.
-    """
-
-    def __init__(self, loader: Any, description: str) -> None:
-        self._loader, self._description = loader, description
-        self.dataset = getattr(loader, "dataset", None)
-        self._console = Console(stderr=True)
-
-    def __iter__(self) -> Iterator[Any]:
-        batches: Iterable[Any] = track(
-            self._loader,
-            self._description,
-            total=len(self._loader),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        return iter(batches)
+def tracked(batches: Any, description: str) -> Iterable[Any]:
+    """Return batches that show a bar while they are gone through, where there is a terminal."""
+    console = Console(stderr=True)
+    return track(
+        batches,
+        description,
+        total=len(batches),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and Processes.current().is_main),
+    )
 
 
 @contextmanager

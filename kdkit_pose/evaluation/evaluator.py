@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pycocotools.coco import COCO as CocoDataset
 from torch import nn
 
 from kdkit.errors import DataError
+from kdkit.processes import Processes
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.convention import require_convention
 from kdkit_pose.data.categories import person_categories
@@ -25,6 +26,9 @@ from kdkit_pose.skeleton import COCO, Skeleton
 class Evaluator:
     """Predicts, drops near duplicates and scores: ``evaluator(module)`` gives ``{"val/AP": 0.7, ...}``.
 
+    Where torch's process group has several processes, all must call it: each predicts its part of the batches,
+    and all score the whole.
+
     Args:
         loader: Gives the same batches whenever it is gone through; see :func:`predict`.
         annotations: The ground truth; read once, here. All its pictures count: a person of a picture that the
@@ -36,6 +40,7 @@ class Evaluator:
         boxes: Where the loader's boxes come from.
         prefix: Put before each metric's name.
         device: Where to run; by default where the network is.
+        watch: Called with the batches before they are gone through, gives them on: for a progress bar.
 
     Raises:
         DataError: The annotations cannot be used, or have several categories with keypoints.
@@ -54,6 +59,7 @@ class Evaluator:
         boxes: Boxes = "ground truth",
         prefix: str = "val/",
         device: torch.device | str | None = None,
+        watch: Callable[[Iterable[Mapping[str, Any]]], Iterable[Mapping[str, Any]]] | None = None,
     ) -> None:
         require_convention(loader, codec)
         self._loader = loader
@@ -65,6 +71,9 @@ class Evaluator:
         self._boxes: Boxes = boxes
         self._prefix = prefix
         self._device = device
+        self._watch = watch
+        # Kept between evaluations, since a loader's workers may stay.
+        self._parts: dict[tuple[int, int], Iterable[Mapping[str, Any]] | None] = {}
 
     def __call__(self, module: nn.Module) -> dict[str, float]:
         """The metrics of ``module``, fractions by prefixed name; those that are undefined are left out."""
@@ -102,16 +111,28 @@ class Evaluator:
 
     def results(self, module: nn.Module) -> list[Result]:
         """The COCO results of ``module`` without near duplicates: what is scored and can be written."""
+        processes = Processes.current()
+        own = self._part_of(processes)
+        batches = self._loader if own is None else own
         found = predict(
             module,
-            self._loader,
+            batches if self._watch is None else self._watch(batches),
             self._codec,
             skeleton=self._skeleton,
             flip=self._flip,
             device=self._device,
             category_id=self._category_id,
         )
+        if own is not None:
+            found = [result for part in processes.gathered(found) for result in part]
         return oks_nms(found, self._skeleton.sigmas)
+
+    def _part_of(self, processes: Processes) -> Iterable[Mapping[str, Any]] | None:
+        """This process's batches; None where their number is not known, so that every process predicts all."""
+        key = processes.rank, processes.count
+        if key not in self._parts:
+            self._parts[key] = processes.part_of(self._loader)
+        return self._parts[key]
 
     def score(self, results: list[Result]) -> Metrics:
         """The metrics of ``results``, so that one run of the network can be both scored and written."""

@@ -1,10 +1,8 @@
 """The experiment on COCO: from end to end at a small size, and what it refuses."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from kdkit_pose import SyntheticPeople, models
 from kdkit_pose.evaluation import compare
 from kdkit_pose.synthetic import write_coco
 from kdkit_pose_cli.app import load_command
+from tests import started
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REAL = Path(__file__).parents[3] / "shared" / "data" / "coco-pose-mini"
@@ -289,19 +288,16 @@ def test_a_missing_validation_picture_is_no_lower_ap(coco: Path) -> None:
         persons.evaluator(persons.codec)
 
 
-def test_several_processes_are_refused_in_a_line() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / "coco_odkd.py"), "plain"],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "WORLD_SIZE": "8"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: several processes cannot train together yet: start one; docs/how-to/coco.md"
+def test_two_processes_go_through_it_together(coco: Path, teachers: tuple[str, ...], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [EXAMPLES / "coco_odkd.py", "--data", coco, "--out", out, *teachers, *SMALL]
+    (first, told, errors), (second, silent, _) = started.run(2, arguments)
+    assert (first, second) == (0, 0), errors
+    assert [line for line in told.splitlines() if line.startswith("==")] == [
+        *("== check", "== senior", "== plain", "== distill", "== evaluate")
     ]
+    assert silent == ""
+    assert json.loads((out / "evaluation.json").read_text()).keys() == {"ground truth", "detector"}
 
 
 def test_the_page_s_commands_are_taken() -> None:

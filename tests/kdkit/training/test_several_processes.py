@@ -1,9 +1,5 @@
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,40 +8,14 @@ from safetensors.torch import load_file
 
 from kdkit.training.checkpoint import load_checkpoint
 from tests.kdkit.training import together
+from tests.started import run
 
 PROGRAM = Path(together.__file__)
-ROOT = Path(__file__).parents[3]
 
 
-def start(count: int, folder: Path, *courses: str, **extra: str) -> list[subprocess.Popen[str]]:
-    """Start a program as torchrun does, once for each process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    settings = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        **(group if count > 1 else {}),
-        **extra,
-    }
-    return [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(folder), *courses],
-            env={**settings, **({"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {})},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-
-
-def run(count: int, folder: Path, *courses: str, **extra: str) -> list[tuple[int, str]]:
+def run_courses(count: int, folder: Path, *courses: str, **extra: str) -> list[tuple[int, str]]:
     """Return exit code and errors of each process."""
-    processes = start(count, folder, *courses, **extra)
-    told = [process.communicate(timeout=120)[1] for process in processes]
-    return [(process.returncode, text) for process, text in zip(processes, told, strict=True)]
+    return [(code, errors) for code, _, errors in run(count, [PROGRAM, folder, *courses], **extra)]
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
@@ -67,7 +37,7 @@ def furthest(one: Path, other: Path) -> float:
 def alone(tmp_path_factory):
     """Every course's run in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    assert [code for code, _ in run(1, folder, *together.COURSES)] == [0]
+    assert [code for code, _ in run_courses(1, folder, *together.COURSES)] == [0]
     return folder
 
 
@@ -75,7 +45,7 @@ def alone(tmp_path_factory):
 def in_two(tmp_path_factory):
     """Every course's run in two processes."""
     folder = tmp_path_factory.mktemp("two")
-    ended = run(2, folder, *together.COURSES)
+    ended = run_courses(2, folder, *together.COURSES)
     assert [code for code, _ in ended] == [0, 0], ended
     assert json.loads((folder / "processes.json").read_text()) == 2
     return folder
@@ -97,23 +67,23 @@ def test_all_processes_switch_at_the_first_ones_plateau(in_two):
 
 def test_a_killed_process_ends_the_others_and_another_number_goes_on(alone, tmp_path):
     began = time.monotonic()
-    (first, told), (second, _) = run(2, tmp_path, "odkd", SIGNAL=f"1:5:{int(signal.SIGKILL)}")
+    (first, told), (second, _) = run_courses(2, tmp_path, "odkd", SIGNAL=f"1:5:{int(signal.SIGKILL)}")
     assert second == -signal.SIGKILL
     assert first == 1
     assert "Error" in told
     assert time.monotonic() - began < 60
     assert not (tmp_path / "odkd" / "student.safetensors").exists()
     assert load_checkpoint(tmp_path / "odkd" / "checkpoints" / "last.pt")["distiller"]["curriculum"]["steps"] == 5
-    assert [code for code, _ in run(3, tmp_path, "odkd")] == [0, 0, 0]
+    assert [code for code, _ in run_courses(3, tmp_path, "odkd")] == [0, 0, 0]
     assert lines(tmp_path / "odkd")[-1] == pytest.approx(lines(alone / "odkd")[-1], abs=1e-6, rel=0)
     assert furthest(alone / "odkd", tmp_path / "odkd") < 1e-6
 
 
 def test_one_process_that_is_asked_to_stop_lets_all_save_and_end(alone, tmp_path):
-    ended = run(2, tmp_path, "odkd", SIGNAL=f"1:3:{int(signal.SIGTERM)}")
+    ended = run_courses(2, tmp_path, "odkd", SIGNAL=f"1:3:{int(signal.SIGTERM)}")
     assert [code for code, _ in ended] == [143, 143]
     assert load_checkpoint(tmp_path / "odkd" / "checkpoints" / "last.pt")["distiller"]["curriculum"]["steps"] == 4
-    assert [code for code, _ in run(1, tmp_path, "odkd")] == [0]
+    assert [code for code, _ in run_courses(1, tmp_path, "odkd")] == [0]
     assert furthest(alone / "odkd", tmp_path / "odkd") < 1e-6
 
 
@@ -121,7 +91,6 @@ def test_processes_that_see_different_folders_are_told(tmp_path):
     # A folder by its name alone, which each process has in its own place.
     for rank in range(2):
         (tmp_path / str(rank)).mkdir()
-    processes = start(2, Path("mine"), "uneven", FOLDERS=str(tmp_path))
-    told = [process.communicate(timeout=60)[1] for process in processes]
+    told = [errors for _, errors in run_courses(2, Path("mine"), "uneven", FOLDERS=str(tmp_path))]
     assert "process 1 of 2 does not see what the first one sees" in told[1]
     assert "give a folder that all machines share" in told[1]
