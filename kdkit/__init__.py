@@ -75,6 +75,7 @@ from kdkit.peers import Peers
 from kdkit.ramp import Ramp
 from kdkit.run_condition import RunEpochs, RunSteps
 from kdkit.schedule import Constant, Cosine, Linear, Schedule, Step
+from kdkit.sharded_teacher import ShardedTeacher
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.step_losses import StepLosses
@@ -152,6 +153,7 @@ __all__ = [
     "RunSteps",
     "Schedule",
     "Score",
+    "ShardedTeacher",
     "Stage",
     "StageProgress",
     "Standardize",

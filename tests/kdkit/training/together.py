@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,6 +25,7 @@ from kdkit import (
     Epochs,
     ModuleTeacher,
     Plateau,
+    ShardedTeacher,
     Stage,
     Steps,
     Student,
@@ -36,7 +38,7 @@ from kdkit import (
 from kdkit.cache import Dense
 from kdkit.sampling import ViewSampler, sample_generator
 
-COURSES = ("odkd", "features", "cached", "accumulated", "plateau", "uneven", "shuffled", "batches")
+COURSES = ("odkd", "features", "cached", "accumulated", "plateau", "uneven", "shuffled", "batches", "sharded")
 BATCH, SAMPLES = 6, 18
 RANK = int(os.environ.get("RANK", "0"))
 
@@ -138,6 +140,14 @@ def train(name: str, folder: Path) -> None:
         # Each process would find another end of the first stage.
         metrics = iter([1.0, 0.9, 0.9] + [0.5] * 9) if RANK == 0 else iter([1.0, 1.0] + [0.5] * 9)
         options = {"evaluate": lambda module: {"val/error": next(metrics)}}
+    elif name == "sharded":
+        whole = teacher("large", 1)
+        if torch.distributed.is_initialized():
+            whole = ShardedTeacher(whole, unit=100, device="cpu")
+            assert whole.units == 2  # the first convolution, and the rest
+            held = sum(value.to_local().numel() for value in whole.parameters())
+            assert held < sum(value.numel() for value in whole.parameters())
+        curriculum = one_stage(truth, Distill(whole, "heatmap", losses.mse))
     elif name == "uneven":
         curriculum, batches = one_stage(truth), loader(samples=14, batch=5)
     elif name == "shuffled":
@@ -177,6 +187,7 @@ def _of_any_type(prediction, target):
 
 def main() -> None:
     torch.set_num_threads(1)
+    PartialState(cpu=True)
     folder = Path(sys.argv[1])
     if "FOLDERS" in os.environ:  # as on machines that share none
         folder = Path(os.environ["FOLDERS"]) / str(RANK) / folder
