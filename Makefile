@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs bench bench-gpu profile results build clean
+.PHONY: help setup demo test lint format types unit docs compat bench bench-gpu profile results build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,11 @@ unit: $(stamp) ## Run the tests on all cores; a warning is an error.
 
 docs: $(stamp) ## Build the site into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
+
+JOB ?= lowest
+
+compat: ## The tests in another environment: JOB=lowest, newest, wheel, or an interpreter such as python3.13.
+	PYTHON=$(PYTHON) .ci/compatibility $(JOB)
 
 suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
 pages := $(bin)/python benchmarks/page.py && $(bin)/python benchmarks/coco_cost.py --page

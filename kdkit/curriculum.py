@@ -83,6 +83,8 @@ class Curriculum:
     def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
         """Count an epoch, with its metrics where it was evaluated; the stage may change.
 
+        A stage that the epoch's last step began has taken no step in it, and still has all of its own epochs.
+
         Raises:
             ConfigurationError: if there are metrics, but one that this or a later stage waits for is missing.
         """
@@ -97,9 +99,10 @@ class Curriculum:
         if self.steps_per_epoch is None and self.progress.epochs == self.index == 0:
             self.steps_per_epoch = self.progress.epoch_steps or None
         kept = {name: float(value) for name, value in (metrics or {}).items() if name in awaited}
+        took_part = self.progress.steps > 0 or self.progress.run_steps == 0  # or nobody counts steps
         self.progress = replace(
             self.progress,
-            epochs=self.progress.epochs + 1,
+            epochs=self.progress.epochs + took_part,
             run_epochs=self.progress.run_epochs + 1,
             epoch_steps=0,
             history=(*self.progress.history, kept) if kept else self.progress.history,

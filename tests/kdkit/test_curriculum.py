@@ -62,6 +62,19 @@ def test_each_stage_counts_from_its_own_start():
     assert not curriculum.finished
 
 
+def test_a_stage_that_begins_with_an_epochs_last_step_has_all_of_its_epochs():
+    curriculum = Curriculum(stage("a", Steps(4)), stage("b", Epochs(1)))
+    steps = {"a": 0, "b": 0}
+    while not curriculum.finished:
+        for _ in range(2):
+            steps[curriculum.stage.name] += 1
+            curriculum.advance()
+        curriculum.end_epoch()
+        curriculum.load_state_dict(json.loads(json.dumps(curriculum.state_dict())))
+    assert steps == {"a": 4, "b": 2}
+    assert curriculum.epochs == 3
+
+
 def test_sum_is_a_new_curriculum_at_its_start():
     a, b = Curriculum(stage("a", Epochs(1))), Curriculum(stage("b", Epochs(1)))
     a.end_epoch()
