@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs bench bench-gpu profile results build clean
+.PHONY: help setup demo test lint format types unit docs fuzz bench bench-gpu profile results build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,11 @@ unit: $(stamp) ## Run the tests on all cores; a warning is an error.
 
 docs: $(stamp) ## Build the site into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
+
+# Files spoilt by chance, with results in benchmarks/results/; then, where it is installed, atheris for a minute.
+fuzz: $(stamp) ## Spoil 10,000 annotation files and 10,000 checkpoints and caches; each is read or refused.
+	$(bin)/python benchmarks/fuzz.py --count 10000
+	$(bin)/python benchmarks/fuzz_atheris.py --seconds 60
 
 suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
 pages := $(bin)/python benchmarks/page.py && $(bin)/python benchmarks/coco_cost.py --page
