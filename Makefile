@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs compat bench bench-gpu profile results build clean
+.PHONY: help setup demo test lint format types unit docs compat fuzz bench bench-gpu profile results build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,11 @@ JOB ?= lowest
 
 compat: ## The tests in another environment: JOB=lowest, newest, wheel, or an interpreter such as python3.13.
 	PYTHON=$(PYTHON) .ci/compatibility $(JOB)
+
+# Files spoilt by chance, with results in benchmarks/results/; then, where it is installed, atheris for a minute.
+fuzz: $(stamp) ## Spoil 10,000 annotation files and 10,000 checkpoints and caches; each is read or refused.
+	$(bin)/python benchmarks/fuzz.py --count 10000
+	$(bin)/python benchmarks/fuzz_atheris.py --seconds 60
 
 suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
 pages := $(bin)/python benchmarks/page.py && $(bin)/python benchmarks/coco_cost.py --page

@@ -67,6 +67,7 @@ from kdkit.errors import (
 )
 from kdkit.fast_teachers import FastTeacher
 from kdkit.imitate import Imitate
+from kdkit.limits import Limits
 from kdkit.making_fast import fast_teacher
 from kdkit.module_teacher import ModuleTeacher
 from kdkit.moment import Moment
@@ -133,6 +134,7 @@ __all__ = [
     "Identity",
     "Imitate",
     "KdkitError",
+    "Limits",
     "Linear",
     "Magnitude",
     "MaskedGeneration",

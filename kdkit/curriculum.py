@@ -12,6 +12,8 @@ from kdkit.plan import plan
 from kdkit.schedule import Schedule
 from kdkit.stage import Stage
 
+_COUNTS = ("steps", "epochs", "epoch_steps", "run_steps", "run_epochs")  # of a StageProgress
+
 
 class Curriculum:
     """Stages in order, and a cursor. The stages never change; the cursor moves by steps and epochs.
@@ -208,17 +210,30 @@ class Curriculum:
         """Put the cursor where :meth:`state_dict` was taken.
 
         Raises:
-            CheckpointError: if the state is of a curriculum with other stages.
+            CheckpointError: if the state is of a curriculum with other stages, or damaged; nothing is changed.
         """
         names = [stage.name for stage in self.stages]
-        if list(state["stages"]) != names:
+        try:
+            if list(state["stages"]) != names:
+                raise CheckpointError(
+                    f"the saved run has the stages {list(state['stages'])}, this curriculum has {names}: "
+                    f"resume with the curriculum it was started with"
+                )
+            progress = {**state["progress"], "history": tuple(state["progress"]["history"])}
+            reached = StageProgress(**progress, run_steps=state["steps"], run_epochs=state["epochs"])
+            index, steps_per_epoch = state["index"], state["steps_per_epoch"]
+        except (KeyError, TypeError, RuntimeError) as error:  # of tensors in the place of numbers, too
+            raise CheckpointError(f"the saved run does not say where its curriculum stood: {error}") from error
+        counts = [index, *(getattr(reached, name) for name in _COUNTS)]
+        if steps_per_epoch is not None:
+            counts.append(steps_per_epoch)
+        whole = all(type(count) is int and count >= 0 for count in counts)
+        if not whole or index > len(names) or not all(isinstance(one, Mapping) for one in reached.history):
             raise CheckpointError(
-                f"the saved run has the stages {list(state['stages'])}, this curriculum has {names}: "
-                f"resume with the curriculum it was started with"
+                f"the saved run says of its curriculum what cannot be: stage {str(index)[:60]} of {len(names)}, "
+                f"{str(reached)[:200]}, {str(steps_per_epoch)[:60]} steps an epoch"
             )
-        progress = {**state["progress"], "history": tuple(state["progress"]["history"])}
-        self.progress = StageProgress(**progress, run_steps=state["steps"], run_epochs=state["epochs"])
-        self.index, self.steps_per_epoch = state["index"], state["steps_per_epoch"]
+        self.progress, self.index, self.steps_per_epoch = reached, index, steps_per_epoch
 
     def __add__(self, other: "Curriculum") -> "Curriculum":
         return Curriculum(*self.stages, *other.stages)

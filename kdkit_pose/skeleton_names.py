@@ -78,8 +78,12 @@ def parse_flip_pairs(pairs: Iterable[Sequence[str]], names: Sequence[str], owner
         ConfigurationError: Something is no pair of the keypoints' names.
     """
     found = []
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise ConfigurationError(
+            f"{owner}: flip_pairs is {str(pairs)[:60]!r}, no list of pairs; {HOW_TO_STATE_PAIRS}"
+        )
     for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2 or not all(name in names for name in pair):
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(name in names for name in pair):
             raise ConfigurationError(
                 f"{owner}: flip_pairs holds {pair!r}, no pair of its keypoints' names; {HOW_TO_STATE_PAIRS}"
             )

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kdkit.ablation.kept_trial import read_object, read_trial
 from kdkit.ablation.report import study_report, write_report
 from kdkit.ablation.results import Results
 from kdkit.ablation.trial import Trial
@@ -104,6 +105,7 @@ class Ablation:
 
         Raises:
             ConfigurationError: if the trials' steps are not what the variants are allowed.
+            RunFolderError: if a trial's file cannot be used.
         """
         trials: dict[str, dict[int, Trial]] = {variant.name: {} for variant in self.variants}
         for content in self._kept():
@@ -145,7 +147,7 @@ class Ablation:
         """The contents of the files of finished trials."""
         for seed, variant in self._grid():
             if (path := self.trial_path(variant.name, seed)).exists():
-                yield json.loads(path.read_text())
+                yield read_trial(path, variant.name, seed, self.metric)
 
     def _write_results(self) -> Results:
         path = self.out / "results.json"
@@ -160,7 +162,7 @@ class Ablation:
         self.out.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_atomically(path, lambda file: file.write(json.dumps(self._config, indent=1).encode()))
-        found = json.loads(path.read_text())
+        found = read_object(path)
         differing = sorted(
             key for key in found.keys() | self._config.keys() if found.get(key) != self._config.get(key)
         )
@@ -225,7 +227,7 @@ def require_grid(names: Sequence[str], seeds: Sequence[int]) -> None:
 
 def _require_same_variant(path: Path, variant: Variant) -> None:
     """Require that a kept trial is of the same variant, and not of another one of its name."""
-    found, now = json.loads(path.read_text())["config"], variant.to_config()
+    found, now = read_object(path).get("config"), variant.to_config()
     if found != now:
         raise RunFolderError(
             f"'{path}' is of another variant '{variant.name}' (there {found}, now {now}): give another folder, or "

@@ -115,7 +115,7 @@ class Results:
                 for name, by_seed in content["trials"].items()
             }
             return cls(trials, content["metric"], content["baseline"], content["mode"])
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigurationError(f"these are no results: {type(error).__name__}: {error}") from error
 
     def _row(self, name: str) -> Row:

@@ -53,9 +53,21 @@ class Trial:
         """
         try:
             curve = tuple((int(steps), dict(metrics)) for steps, metrics in content["curve"])
-            return cls(**{**content, "curve": curve})
-        except (TypeError, KeyError, ValueError) as error:
+            trial = cls(**{**content, "curve": curve})
+            trial._check()
+            return trial
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigurationError(f"this is no trial: {type(error).__name__}: {error}") from error
+
+    def _check(self) -> None:
+        """Raise a TypeError or ValueError where a number is none, or cannot be."""
+        every = [self.metrics, *(metrics for _, metrics in self.curve)]
+        numbers = [self.seconds, *(value for metrics in every for value in metrics.values())]
+        if any(isinstance(value, bool) or not isinstance(value, int | float | None) for value in numbers):
+            raise TypeError("metrics and seconds must be numbers")
+        counts = [self.steps, self.samples, *self.teacher_passes.values()]
+        if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
+            raise TypeError("steps, samples and teacher passes must be whole numbers of 0 or more")
 
 
 def run_trial(trainer: Trainer, samples_per_step: int, notes: Mapping[str, Any] | None = None) -> Trial:

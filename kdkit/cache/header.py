@@ -4,11 +4,14 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from kdkit.cache.codec import RecordCodec, Shape, codec_from
 from kdkit.errors import CacheError, ConfigurationError
+from kdkit.json_files import read_json
+from kdkit.limits import Limits
 
 FORMAT = 1
 CHECKSUM_BYTES = 4
@@ -16,6 +19,7 @@ CHECKSUM_BYTES = 4
 
 _MOST_BYTES = 2**24  # of a header
 _MOST = 2**62  # of any number in it
+_MOST_DIMENSIONS = 64  # as in PyTorch
 
 
 @dataclass(frozen=True)
@@ -141,16 +145,16 @@ def read_header(folder: Path) -> Header:
     """Return the header of the cache in a folder.
 
     Raises:
-        CacheError: if there is none, or it is damaged or of another format.
+        CacheError: if there is none, or it is damaged, of another format, or beyond the `kdkit.Limits`.
     """
     path = header_path(folder)
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-        return _parse(json.loads(path.read_text(encoding="utf-8")))
+        return _parse(read_json(path))
     except FileNotFoundError as error:
         raise CacheError(f"there is no cache in '{folder}' (no {path.name}): make one with build_cache") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise CacheError(
             f"the cache's header '{path}' cannot be used: {error}; restore the file, or build the cache again in "
             f"another folder"
@@ -181,8 +185,10 @@ def _parse(content: object) -> Header:
 
 def _output(found: Mapping[str, Any]) -> StoredOutput:
     shape = tuple(_typed("shape", found.get("shape"), list))
-    if not all(type(length) is int and 1 <= length <= _MOST for length in shape):
-        raise ConfigurationError(f"a shape is {list(shape)}")
+    if len(shape) > _MOST_DIMENSIONS or not all(type(size) is int and 1 <= size <= _MOST for size in shape):
+        raise ConfigurationError(f"a shape is {str(list(shape))[:120]}")
+    if (excess := Limits.current().excess("target_values", prod(shape), "numbers")) is not None:
+        raise ConfigurationError(f"a target of the shape {list(shape)} has {excess}")
     stored = StoredOutput(shape, codec_from(_typed("codec", found.get("codec"), dict)))
     if stored.record_bytes > _MOST:
         raise ConfigurationError(f"a target of the shape {list(shape)} has {stored.record_bytes} bytes")

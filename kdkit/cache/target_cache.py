@@ -1,6 +1,7 @@
 """Targets on disk, read by id and view."""
 
 import random
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -275,7 +276,7 @@ def read_ids(folder: Path, header: Header) -> Integers:
         ids = np.array(ids)
         if zlib.crc32(ids.tobytes()) != header.ids_checksum:
             raise ValueError("it is not the one that the header was written with")
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of a damaged header numpy may raise anything
         raise CacheError(
             f"the cache's ids '{path}' cannot be used: {error}; restore the file, or build the cache again in "
             f"another folder"
@@ -299,14 +300,23 @@ def _read_counts(folder: Path, header: Header) -> Counts:
 
 
 def _require_shards(folder: Path, header: Header) -> None:
-    missing = [shard for shard in range(header.shards) if not shard_path(folder, shard).exists()]
-    if missing:
+    # Counted by what is there: a header may claim more shards than could ever be looked for.
+    there = {path.name for path in folder.iterdir()}
+    first = next((n for n in range(header.shards) if shard_path(folder, n).name not in there), None)
+    if first is not None:
+        known = (_shard_number(name) for name in there)
+        missing = header.shards - sum(1 for number in known if number is not None and number < header.shards)
         raise CacheError(
-            f"the cache '{folder}' is not finished: {len(missing)} of {header.shards} shards are missing, the "
-            f"first is {shard_path(folder, missing[0]).name}; run the build again, which makes what is missing"
+            f"the cache '{folder}' is not finished: {missing} of {header.shards} shards are missing, the first is "
+            f"{shard_path(folder, first).name}; run the build again, which makes what is missing"
         )
     for shard in range(header.shards):
         _require_size(folder, header, shard)
+
+
+def _shard_number(name: str) -> int | None:
+    found = re.fullmatch(r"shard-(\d+)\.bin", name)
+    return int(found[1]) if found else None
 
 
 def _require_size(folder: Path, header: Header, shard: int) -> None:

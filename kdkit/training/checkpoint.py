@@ -9,6 +9,7 @@ import torch
 
 from kdkit.errors import CheckpointError
 from kdkit.files import write_atomically
+from kdkit.torch_files import load_torch_file
 
 FORMAT = 3
 _WITHOUT_CHECKSUM = 2
@@ -40,18 +41,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checked = _has_its_checksum(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_torch_file(path)
     except Exception as error:  # of damaged bytes torch and pickle may raise anything
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
             f"the checkpoint '{path}' cannot be read ({reason}): it is damaged, or not kdkit's; restore it, or "
             f"start anew in another folder"
         ) from error
-    if not isinstance(state, dict) or state.get("format") not in (FORMAT, _WITHOUT_CHECKSUM):
+    number = state.get("format") if isinstance(state, dict) else None
+    if type(number) is not int or number not in (FORMAT, _WITHOUT_CHECKSUM):
         raise CheckpointError(f"the file '{path}' is no checkpoint of a run (format {FORMAT} expected)")
-    if state["format"] == FORMAT and not checked:
+    if number == FORMAT and not checked:
         raise CheckpointError(f"the checkpoint '{path}' is damaged: its checksum is missing")
-    return state
+    return cast(dict[str, Any], state)
 
 
 class _Hashing:

@@ -14,6 +14,7 @@ from typing import Any
 from kdkit.claims import claim
 from kdkit.errors import RunFolderError
 from kdkit.files import remove_leftovers, write_atomically
+from kdkit.json_files import parse_json, read_bytes, read_json
 from kdkit.training.kept_checkpoints import KeptCheckpoints
 
 _OURS = ("config.json", "metrics.jsonl", "checkpoints", "student.safetensors")
@@ -134,7 +135,9 @@ class RunFolder:
 
     def _require_same(self, config: Mapping[str, Any], partial: bool) -> None:
         try:
-            found = json.loads(self.config.read_text())
+            found = read_json(self.config)
+            if not isinstance(found, dict):
+                raise ValueError(f"it holds a {type(found).__name__}")
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"the output folder '{self.path}' holds files of a run but no readable config.json ({error}): "
@@ -156,8 +159,8 @@ class RunFolder:
 
     def _reads_config(self) -> bool:
         try:
-            return "versions" in json.loads(self.config.read_text())
-        except (OSError, ValueError):
+            return "versions" in read_json(self.config)
+        except (OSError, ValueError, TypeError):
             return False
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
@@ -185,13 +188,25 @@ class RunFolder:
         write_atomically(self.metrics, lambda file: file.write(text.encode()))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``; a torn last line is left out."""
-        lines = []
-        for text in self.metrics.read_text().splitlines():
+        """Return the lines of ``metrics.jsonl`` up to the first that is torn, or none of a run's.
+
+        Raises:
+            RunFolderError: if the file is beyond the `kdkit.Limits`.
+        """
+        lines: list[dict[str, Any]] = []
+        try:
+            content = read_bytes(self.metrics)
+        except ValueError as error:
+            raise RunFolderError(f"'{self.metrics}' cannot be read: {error}") from error
+        # A torn line may end within a character.
+        for text in content.decode(errors="replace").splitlines():
             try:
-                lines.append(json.loads(text))
+                line = parse_json(text)
             except ValueError:
                 break
+            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+                break
+            lines.append(line)
         return lines
 
 

@@ -11,6 +11,7 @@ import torch
 from kdkit import DataError, Performance, RunFolderError
 from kdkit.claims import claim
 from kdkit.files import write_atomically
+from kdkit.json_files import read_json
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.shared_targets import SharedTargets
@@ -282,7 +283,7 @@ class SyntheticBenchmark:
         """A split's persons: separate people first, then crowds."""
         path = self._drawn(split)
         if annotator is not None:
-            exact, path = json.loads(path.read_text()), path.with_stem(f"{path.stem}_{self.labels}")
+            exact, path = read_json(path), path.with_stem(f"{path.stem}_{self.labels}")
             if not path.exists():
                 _write_json(path, annotator.annotate(exact))
         # Decoding takes longer than all else that is done to a small person; a large set does not fit in memory.
@@ -316,7 +317,7 @@ class SyntheticBenchmark:
                     workers=self._workers,
                     first_image_id=first,
                 )
-            parts.append(json.loads(part.read_text()))
+            parts.append(read_json(part))
             first += len(people)
         joined = {name: [one for part in parts for one in part[name]] for name in ("images", "annotations")}
         _write_json(path, {**parts[0], **joined, "info": {"description": repr(sets), "version": "1"}})
@@ -334,7 +335,7 @@ def benchmark_people(size: BenchmarkSize, split: Split) -> dict[str, SyntheticPe
 
 def _require_same(path: Path, sets: dict[str, SyntheticPeople]) -> None:
     try:
-        description = json.loads(path.read_text())["info"]["description"]
+        description = read_json(path)["info"]["description"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"'{path}' is not a whole COCO file ({error}): remove it, or give another folder"

@@ -1,9 +1,9 @@
 """Skeletons from options."""
 
-import json
 from pathlib import Path
 
 from kdkit import ConfigurationError
+from kdkit.json_files import parse_json, read_bytes
 from kdkit_pose.data import read_skeleton
 from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
 from kdkit_pose.skeleton_category import COCO_LIKE, Sigmas
@@ -44,11 +44,11 @@ def parse_sigmas_option(text: str | None) -> Sigmas | None:
     if text is None or text == COCO_LIKE:
         return text
     try:
-        content = Path(text).read_text(encoding="utf-8") if Path(text).is_file() else text
+        content = read_bytes(text).decode() if Path(text).is_file() else text
         if content.lstrip().startswith("["):
-            return [float(number) for number in json.loads(content)]
+            return [float(number) for number in parse_json(content)]
         return [float(number) for number in content.replace(",", " ").split()]
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, OverflowError, OSError) as error:
         raise ConfigurationError(
             f"--sigmas '{text}' must be numbers parted by commas, a file of them (plain or a JSON list), or "
             f"{COCO_LIKE} ({error})"

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kdkit import json_files
 from kdkit.errors import DataError
 from kdkit_pose.data.categories import person_categories
 from kdkit_pose.data.masks import EncodedMask, encode_mask
-from kdkit_pose.data.people import Array, Person
+from kdkit_pose.data.numerals import is_id, parse_numbers, parse_pixels
+from kdkit_pose.data.people import Person
 from kdkit_pose.data.pictures import Pictures
 from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.geometry import clip_box
@@ -22,14 +24,16 @@ def read_json(path: str | Path) -> tuple[Any, str]:
     """The content of a JSON file and the SHA-256 of its bytes.
 
     Raises:
-        DataError: It cannot be read or is not JSON; file and position are named.
+        DataError: It cannot be read, is not JSON, or beyond the `kdkit.Limits`; file and position are named.
     """
     try:
-        raw = Path(path).read_bytes()
+        raw = json_files.read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     try:
-        return json.loads(raw), hashlib.sha256(raw).hexdigest()
+        return json_files.parse_json(raw), hashlib.sha256(raw).hexdigest()
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: no valid JSON at line {error.lineno}, column {error.colno} (character {error.pos} of "
@@ -39,6 +43,8 @@ def read_json(path: str | Path) -> tuple[Any, str]:
         raise DataError(
             f"{path}: no valid JSON, byte {error.start} is not UTF-8; is this another kind of file?"
         ) from error
+    except ValueError as error:
+        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
 
 
 def check_layout(content: Any, source: str, keys: Sequence[str]) -> None:
@@ -105,7 +111,10 @@ def parse_persons(
         if not isinstance(annotation, Mapping):
             raise DataError(f"{source}: annotation number {position} is a {type(annotation).__name__}, no object")
         name = f"{source}: annotation {annotation.get('id', f'number {position}')}"
-        if "category_id" in annotation and annotation["category_id"] not in bodies:
+        category = annotation.get("category_id")
+        if category is not None and not is_id(category):
+            raise DataError(f"{name}: its category_id must be an integer, found {str(category)[:60]}")
+        if "category_id" in annotation and category not in bodies:
             report.left_out.add("annotation of another category", f"annotation {annotation.get('id')}")
             continue
         try:
@@ -138,12 +147,13 @@ def _parse(
         return None
     listed = annotation.get("keypoints")
     none = keep and not listed
-    joints = _numbers([0] * num_keypoints * 3 if none else listed, "keypoints", num_keypoints * 3).reshape(-1, 3)
-    box = _numbers(annotation["bbox"], "bbox", 4)
+    joints = parse_pixels([0] * num_keypoints * 3 if none else listed, "keypoints", num_keypoints * 3)
+    joints = joints.reshape(-1, 3)
+    box = parse_pixels(annotation["bbox"], "bbox", 4)
     if not keep and not (joints[:, 2] > 0).any():
         report.left_out.add("person without a labelled keypoint", name)
         return None
-    if _numbers([annotation.get("area", box[2] * box[3])], "area", 1)[0] <= 0:
+    if parse_numbers([annotation.get("area", box[2] * box[3])], "area", 1)[0] <= 0:
         report.left_out.add("person without an area", name)
         return None
     entry = pictures.usable(annotation["image_id"], name, report)
@@ -182,17 +192,5 @@ def _require(annotation: Mapping[str, Any], keys: Sequence[str]) -> None:
     if missing:
         raise DataError(f"lacks {missing}; expected a COCO keypoint annotation")
     for key in ("id", "image_id"):
-        if not isinstance(annotation[key], int):
-            raise DataError(f"its {key} must be an integer, found {annotation[key]!r}")
-
-
-def _numbers(values: Any, name: str, length: int) -> Array:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"its {name} must be numbers, found {str(values)[:60]}") from error
-    if array.shape != (length,):
-        raise DataError(f"its {name} must be {length} numbers, found an array of shape {list(array.shape)}")
-    if not np.isfinite(array).all():
-        raise DataError(f"its {name} must be finite numbers, found {array[~np.isfinite(array)][0]}")
-    return array
+        if not is_id(annotation[key]):
+            raise DataError(f"its {key} must be an integer of 64 bits, found {str(annotation[key])[:60]!r}")

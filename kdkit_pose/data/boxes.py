@@ -10,6 +10,7 @@ import numpy as np
 from kdkit.errors import DataError
 from kdkit_pose.data.annotations import read_json
 from kdkit_pose.data.categories import PERSON_CATEGORY
+from kdkit_pose.data.numerals import is_id, parse_numbers, parse_pixels
 from kdkit_pose.data.people import Person
 from kdkit_pose.data.pictures import Pictures
 from kdkit_pose.data.skipped import Skipped
@@ -113,12 +114,10 @@ def _check(row: Any, name: str) -> tuple[np.ndarray[Any, np.dtype[np.float64]], 
     if missing:
         raise DataError(f"{name}: lacks {missing}; expected COCO's result format")
     for key in ("image_id", "category_id"):
-        if not isinstance(row[key], Integral):
-            raise DataError(f"{name}: its {key} must be an integer, found {row[key]!r}")
+        if not isinstance(row[key], Integral) or not is_id(int(row[key])):
+            raise DataError(f"{name}: its {key} must be an integer, found {str(row[key])[:60]}")
     try:
-        box, score = np.asarray(row["bbox"], dtype=np.float64), float(row["score"])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: bbox and score must be numbers ({error})") from error
-    if box.shape != (4,) or not np.isfinite([*box, score]).all():
-        raise DataError(f"{name}: expected a bbox of 4 finite numbers and a finite score, found {row}")
-    return box, score
+        score = parse_numbers([row["score"]], "score", 1)
+        return parse_pixels(row["bbox"], "bbox", 4), float(score[0])
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error

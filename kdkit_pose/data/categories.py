@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdkit.errors import DataError
+from kdkit_pose.data.numerals import is_id
 
 PERSON_CATEGORY = 1
 """COCO's category id of persons."""
@@ -16,13 +17,12 @@ def person_categories(content: Mapping[str, Any], source: str) -> dict[int, str]
     categories has COCO's.
 
     Raises:
-        DataError: There are several, and nothing says which is the persons'.
+        DataError: One is malformed; or there are several, and nothing says which is the persons'.
 
     >>> person_categories({"categories": [{"id": 4, "name": "dog"}, {"id": 7, "name": "person"}]}, "a file")
     {7: 'person'}
     """
-    listed = content.get("categories")
-    categories = [c for c in listed or () if isinstance(c, Mapping) and isinstance(c.get("id"), int)]
+    categories = listed_categories(content, source)
     names = {int(c["id"]): str(c.get("name", c["id"])) for c in categories}
     with_keypoints = {int(c["id"]) for c in categories if c.get("keypoints")}
     if not categories:
@@ -38,3 +38,21 @@ def person_categories(content: Mapping[str, Any], source: str) -> dict[int, str]
             f"({', '.join(list(names.values())[:4])}, ...): add 'keypoints' to that of the persons"
         )
     return called_person
+
+
+def listed_categories(content: Mapping[str, Any], source: str) -> list[Mapping[str, Any]]:
+    """The entries of a COCO file's ``categories``, none where it has none.
+
+    Raises:
+        DataError: One is no object with an integer ``id``, or its ``keypoints`` are no names; it is named.
+    """
+    listed = content.get("categories")
+    if not isinstance(listed or [], list):
+        raise DataError(f"{source}: its categories must be a list, found a {type(listed).__name__}")
+    for place, category in enumerate(listed or []):
+        if not isinstance(category, Mapping) or not is_id(category.get("id")):
+            raise DataError(f"{source}: category number {place} is no object with an integer 'id'")
+        keypoints = category.get("keypoints") or []
+        if not isinstance(keypoints, list | tuple) or not all(isinstance(name, str) for name in keypoints):
+            raise DataError(f"{source}: the keypoints of category {category['id']} must be a list of names")
+    return list(listed or [])

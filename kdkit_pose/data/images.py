@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kdkit.errors import DataError
+from kdkit.limits import Limits
 from kdkit_pose.data.integrity import Problem, find_problem
+from kdkit_pose.data.stored_size import stored_size
 
 # Most names; to take one apart as a path takes a hundred times as long.
 _PLAIN = re.compile(r"\w[\w-]*(/\w[\w-]*)*(\.\w+)?")
@@ -40,8 +42,11 @@ class PictureFolder:
         """
         name = entry.get("file_name")
         if not isinstance(name, str) or not name or "\0" in name:
-            raise DataError(f"picture {entry.get('id')}: expected a 'file_name', found {name!r}")
-        if not _PLAIN.fullmatch(name) and _leads_out(name):
+            raise DataError(f"picture {entry.get('id')}: expected a 'file_name', found {str(name)[:60]!r}")
+        plain = _PLAIN.fullmatch(name)
+        if not plain and not _is_text(name):
+            raise DataError(f"picture {entry.get('id')}: its file_name {name!r} is no Unicode text")
+        if not plain and _leads_out(name):
             raise DataError(
                 f"picture {entry.get('id')}: its file_name {name!r} leads out of the images folder "
                 f"{self.root}; expected a path inside of it"
@@ -70,7 +75,7 @@ class PictureFolder:
             what = "is a file" if self.root.exists() else "does not exist"
             raise DataError(f"the images folder '{self.root}' {what}: give the folder of the pictures")
         # The right folder has mostly the first one already.
-        if not entries or any(self.path(entry).exists() for entry in entries):
+        if not entries or any(_exists(self.path(entry)) for entry in entries):
             return
         first = entries[0]["file_name"]
         raise DataError(
@@ -82,7 +87,7 @@ class PictureFolder:
         """Where a picture is that is not in the folder, as the end of a sentence."""
         # A file's name may begin with the folder's own, or lack that of a folder within.
         near = (self.root.absolute().parent / name, *_within(self.root, name, levels=2))
-        found = next((path for path in near if path.exists()), None)
+        found = next((path for path in near if _exists(path)), None)
         if found is None:
             return ", which is in no folder within it either: give the folder of the pictures"
         return f": '{Path(*found.parts[: -len(Path(name).parts)])}' holds it, give that folder"
@@ -102,6 +107,23 @@ class PictureFolder:
         if found is not None:
             raise DataError(f"{path}: {found}")
         return decode_picture(content, path)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written in UTF-8: JSON may hold halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long for one is none's."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _leads_out(name: str) -> bool:
@@ -138,8 +160,11 @@ def decode_picture(content: bytes, path: Path, *, upright: bool = False) -> Pict
     """The picture RGB uint8 [H, W, 3] that the bytes of ``path`` hold: as stored, or as EXIF turns it ``upright``.
 
     Raises:
-        DataError: The bytes are no picture, or a damaged one.
+        DataError: The bytes are no picture, a damaged one, or one of more pixels than the `kdkit.Limits`.
     """
+    size = stored_size(content)
+    if size is not None and (excess := Limits.current().excess("picture_pixels", size[0] * size[1], "pixels")):
+        raise DataError(f"{path}: the picture has {excess}")
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         # From memory, since imread fills what a damaged file lacks with grey where imdecode refuses it.

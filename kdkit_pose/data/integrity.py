@@ -45,6 +45,11 @@ def find_problem(file: BinaryIO, width: int | None = None, height: int | None = 
     return None if whole else Problem("picture is truncated", "its end is missing; copy or download it again")
 
 
+def jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Width and height that a JPEG's header says; None where it is damaged before it says them."""
+    return _inspect_jpeg(file)[0]
+
+
 def _inspect_jpeg(file: BinaryIO) -> tuple[tuple[int, int] | None, bool]:
     # Segments are walked, not searched for: an embedded thumbnail has a size and an end marker too.
     size = None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from kdkit.errors import DataError
+from kdkit.limits import Limits
 from kdkit_pose.data.rle import decompress, paint, parse_runs
 from kdkit_pose.geometry import compose_affine
 
@@ -90,10 +91,12 @@ def encode_mask(segmentation: Any, width: int, height: int) -> EncodedMask | Non
     Reads polygons, uncompressed and compressed RLE, with pycocotools' rules for a polygon's pixels.
 
     Raises:
-        DataError: It is none of these, or does not fit the picture.
+        DataError: It is none of these, does not fit the picture, or is beyond the `kdkit.Limits`.
     """
     if not segmentation:
         return None
+    if (excess := Limits.current().excess("picture_pixels", width * height, "pixels")) is not None:
+        raise DataError(f"its segmentation's mask has {excess}")
     if isinstance(segmentation, dict):
         return _from_rle(segmentation, width, height)
     return _from_polygons(segmentation, width, height)
@@ -103,7 +106,7 @@ def _from_polygons(segmentation: Any, width: int, height: int) -> EncodedMask | 
     try:
         polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
         sound = all(p.ndim == 1 and p.size % 2 == 0 and np.isfinite(p).all() for p in polygons)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         sound = False
     if not sound:
         raise DataError("its segmentation is no list of polygons [x1, y1, x2, y2, ...] of finite numbers")
@@ -111,6 +114,7 @@ def _from_polygons(segmentation: Any, width: int, height: int) -> EncodedMask | 
     points = [polygon.reshape(-1, 2) for polygon in polygons if polygon.size >= 6]
     if not points:
         return None
+    _check_outlines(points)
     least, most = np.min([p.min(0) for p in points], axis=0), np.max([p.max(0) for p in points], axis=0)
     left, top = max(0, math.floor(least[0])), max(0, math.floor(least[1]))
     right, bottom = min(width, math.ceil(most[0]) + 1), min(height, math.ceil(most[1]) + 1)
@@ -122,6 +126,18 @@ def _from_polygons(segmentation: Any, width: int, height: int) -> EncodedMask | 
     if int(coco_mask.area(rle)) == 0:
         return None
     return _cut(paint(decompress(rle["counts"]), right, bottom), left, top)
+
+
+def _check_outlines(polygons: Sequence[Array]) -> None:
+    """Refuse what pycocotools would take much memory for: it walks every edge, five steps a pixel."""
+    limits = Limits.current()
+    farthest = max(float(np.abs(points).max()) for points in polygons)
+    edges = (np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() for points in polygons)
+    for found, what in ((farthest, "pixels from the picture's corner"), (float(sum(edges)), "pixels of outline")):
+        # No float is too large for a comparison, but some are for an integer.
+        whole = math.ceil(min(found, 1e18))
+        if (excess := limits.excess("outline_pixels", whole, what)) is not None:
+            raise DataError(f"its segmentation's polygons have {excess}")
 
 
 def _from_rle(rle: dict[str, Any], width: int, height: int) -> EncodedMask | None:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kdkit.errors import DataError
+from kdkit.limits import Limits
 from kdkit_pose.data.images import PictureFolder, PictureSource
 from kdkit_pose.data.integrity import Problem
+from kdkit_pose.data.numerals import is_id
 from kdkit_pose.data.skipped import Skipped
 
 Entry = Mapping[str, Any]
@@ -21,16 +23,18 @@ class Pictures:
         verify: Whether to look at the files; only those of a folder can be.
 
     Raises:
-        DataError: An entry is malformed, its file name leads out of the folder, or the folder has none of them.
+        DataError: An entry is malformed or of more pixels than the `kdkit.Limits`, its file name leads out of the
+            folder, or the folder has none of them.
     """
 
     def __init__(self, content: Mapping[str, Any], source: str, images: PictureSource, *, verify: bool) -> None:
         self.entries: dict[int, Entry] = {}
         self._images, self._verify = images, verify
         self._problems: dict[int, Problem | None] = {}
+        limits = Limits.current()
         for position, entry in enumerate(content["images"]):
             try:
-                _check(entry)
+                _check(entry, limits)
                 if isinstance(images, PictureFolder):
                     images.path(entry)
                 if entry["id"] in self.entries:
@@ -74,10 +78,16 @@ class Pictures:
         return None
 
 
-def _check(entry: Any) -> None:
+def _check(entry: Any, limits: Limits) -> None:
     if not isinstance(entry, Mapping):
         raise DataError(f"expected an object, found {type(entry).__name__}")
     for key in ("id", "width", "height"):
         value = entry.get(key)
-        if not isinstance(value, int) or (key != "id" and value < 1):
-            raise DataError(f"its {key} must be an integer{'' if key == 'id' else ' above 0'}, found {value!r}")
+        if not is_id(value) or (key != "id" and value < 1):
+            raise DataError(
+                f"its {key} must be an integer{' of 64 bits' if key == 'id' else ' above 0'}, found "
+                f"{str(value)[:60]!r}"
+            )
+    pixels = entry["width"] * entry["height"]
+    if (excess := limits.excess("picture_pixels", pixels, "pixels")) is not None:
+        raise DataError(f"its width and height make {excess}")

@@ -76,7 +76,7 @@ class PredictedMasks:
                 boxes=None if content["boxes_sha256"] is None else str(content["boxes_sha256"]),
                 segmentations=_segmentations(content["masks"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise DataError(f"{path}: damaged file of predicted masks: {what}; predict the masks again") from error
 

@@ -1,12 +1,12 @@
 """The demonstration's people, written once as a COCO-format data set."""
 
-import json
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from kdkit import DataError, RunFolderError
+from kdkit.json_files import read_json
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import Augment, CocoKeypoints
 from kdkit_pose.demo.settings import DemoSettings
@@ -74,7 +74,7 @@ def open_people(folder: Path, split: str, codec: Codec, seed: int) -> CocoKeypoi
 
 def _require_same(annotations: Path, people: SyntheticPeople) -> None:
     try:
-        description = json.loads(annotations.read_text())["info"]["description"]
+        description = read_json(annotations)["info"]["description"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"'{annotations}' is not a whole COCO file ({error}): remove it, or give --out") from error
     if repr(people) not in description:

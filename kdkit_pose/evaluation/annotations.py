@@ -3,14 +3,16 @@
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pycocotools.coco import COCO as CocoDataset
 
+from kdkit import json_files
 from kdkit.errors import DataError
 from kdkit_pose.data.categories import person_categories
+from kdkit_pose.data.numerals import is_id, parse_numbers, parse_pixels
 from kdkit_pose.skeleton import Skeleton
 
 Annotations: TypeAlias = str | Path | Mapping[str, Any] | CocoDataset
@@ -24,16 +26,18 @@ def read_json(path: str | Path, what: str) -> Any:
     """The content of the JSON file ``path``, called ``what`` in errors.
 
     Raises:
-        DataError: The file is missing, unreadable, or not JSON.
+        DataError: The file is missing, unreadable, not JSON, or beyond the `kdkit.Limits`.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json_files.read_json(path)
     except OSError as error:
         raise DataError(f"{what} {path} cannot be read: {error.strerror}; check the path") from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{what} {path} is not whole JSON ({error}); was its writing or download cut short? Make it anew"
         ) from error
+    except ValueError as error:
+        raise DataError(f"{what} {path} cannot be read: {error}") from error
 
 
 def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDataset:
@@ -58,8 +62,15 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
                 "person_keypoints_val2017.json"
             )
     persons = person_categories(content, source)
+    for place, image in enumerate(content["images"]):
+        if not isinstance(image, Mapping) or not is_id(image.get("id")):
+            raise DataError(f"{source}: image entry number {place} has no integer 'id'")
     copies = []
-    for annotation in content["annotations"]:
+    for place, annotation in enumerate(content["annotations"]):
+        if not isinstance(annotation, Mapping):
+            raise DataError(f"{source}: annotation number {place} is a {type(annotation).__name__}, no object")
+        if not is_id(annotation.get("category_id", 0)):
+            raise DataError(f"{source}: annotation number {place}: its category_id must be an integer")
         if annotation.get("category_id") in persons or "category_id" not in annotation:
             _check(annotation, source, skeleton)
             # The evaluation writes into the annotations: copies spare the caller's.
@@ -88,9 +99,21 @@ def _check(annotation: Mapping[str, Any], source: str, skeleton: Skeleton) -> No
             f"{source}: annotation {annotation.get('id')} has no {missing[0]!r}; expected keypoint "
             f"ground truth with {', '.join(_NEEDED)}"
         )
+    where = f"{source}: annotation {str(annotation['id'])[:60]}"
+    for field in ("id", "image_id"):
+        if not is_id(annotation[field]):
+            raise DataError(f"{where}: its {field} must be an integer, found {str(annotation[field])[:60]}")
+    if not isinstance(annotation["keypoints"], Sequence) or isinstance(annotation["keypoints"], str):
+        raise DataError(f"{where}: its keypoints must be numbers, found {str(annotation['keypoints'])[:60]}")
     found, expected = len(annotation["keypoints"]), 3 * skeleton.num_keypoints
     if found != expected:
         raise DataError(
             f"{source}: annotation {annotation['id']} has {found} keypoint numbers, {expected} are needed for the "
             f"{skeleton.num_keypoints} keypoints of skeleton {skeleton.name!r}; give this data set's skeleton"
         )
+    try:
+        parse_pixels(annotation["keypoints"], "keypoints", expected)
+        parse_pixels(annotation["bbox"], "bbox", 4)
+        parse_numbers([annotation.get("area", 0), annotation.get("iscrowd", 0)], "area and iscrowd", 2)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error

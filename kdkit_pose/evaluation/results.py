@@ -1,13 +1,14 @@
 """Results files in the COCO format: a list of dictionaries, one for each pose found."""
 
 import json
-import math
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from kdkit.errors import DataError
 from kdkit.files import write_atomically
+from kdkit_pose.data.numerals import FARTHEST
 from kdkit_pose.evaluation.annotations import read_json
 from kdkit_pose.skeleton import Skeleton
 
@@ -64,6 +65,9 @@ def check_results(
         missing = [f for f in _NEEDED if f not in result] if isinstance(result, Mapping) else list(_NEEDED)
         if missing:
             raise DataError(f"{where} has no {missing[0]!r}; expected COCO keypoint results")
+        for field in ("image_id", "category_id"):
+            if not isinstance(result[field], Integral):
+                raise DataError(f"{where}: its {field} must be an integer, found {str(result[field])[:60]}")
         if result["image_id"] not in image_ids:
             raise DataError(
                 f"{where} is of image {result['image_id']!r}, which the ground truth does not have; score "
@@ -80,8 +84,11 @@ def check_results(
                 f"skeleton {skeleton.name!r}"
             )
         if not all(_is_finite(value) for value in (*result["keypoints"], result["score"])):
-            raise DataError(f"{where}: 'keypoints' and 'score' must be finite numbers")
+            raise DataError(
+                f"{where}: 'keypoints' and 'score' must be finite numbers, and none beyond {FARTHEST:g}"
+            )
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    # An integer may be too large for a float.
+    return isinstance(value, int | float) and -FARTHEST <= value <= FARTHEST

@@ -100,7 +100,12 @@ class MaskPredictor(nn.Module):
 
 
 def _build(architecture: str, encoder: str) -> nn.Module:
+    import timm
+
     options: dict[str, Any] = {"encoder_weights": None, "in_channels": 4, "classes": 1}
+    # A name may come from a file, and timm fetches what is called as if from a hub.
+    if not timm.is_model(encoder):
+        raise ConfigurationError(f"timm has no model '{encoder}'; timm.list_models() gives their names")
     try:
         network: nn.Module = smp.create_model(architecture, f"tu-{encoder}", **options)
     except Exception as error:  # whatever any of timm's models may do with an option it does not take

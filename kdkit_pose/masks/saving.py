@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kdkit_pose.masks.in_boxes import masks_in_boxes
 from kdkit_pose.masks.predictor import MaskPredictor
 from kdkit_pose.masks.scores import MaskScores
 from kdkit_pose.models.checkpoint_files import open_checkpoint
+from kdkit_pose.models.claimed_size import require_as_large
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,11 @@ def load(path: str | Path) -> LoadedPredictor:
         )
     try:
         width, height = (int(side) for side in header["input_size"].split("x"))
-        predictor = MaskPredictor(
-            header["mask_predictor"], header["encoder"], (width, height), float(header["threshold"])
+        build = partial(
+            MaskPredictor, header["mask_predictor"], header["encoder"], (width, height), float(header["threshold"])
         )
+        require_as_large(path, build, file.content.values())
+        predictor = build()
         iou, persons = float(header["iou"]), int(header["iou_persons"])
         box = float(header["iou_of_box"]) if "iou_of_box" in header else None
         predictor.load_state_dict(file.content)

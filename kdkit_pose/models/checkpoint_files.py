@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kdkit.errors import CheckpointError
+from kdkit.torch_files import load_torch_file
 
 
 class _Ignored:
@@ -116,10 +116,8 @@ def _open_safetensors(path: Path, with_tensors: bool) -> tuple[dict[str, str], d
 
 
 def _open_pickle(path: Path) -> Any:
-    stubs: list[Any] = [(_Ignored, name) for name in _IGNORED_NAMES]
     try:
-        with torch.serialization.safe_globals(stubs):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_torch_file(path, [(_Ignored, name) for name in _IGNORED_NAMES])
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
         # PyTorch's own message advises to turn weights_only off, so it is not passed on.

@@ -51,6 +51,6 @@ def identify_described(
     return Identity(
         name,
         found.title if found is not None and found.name == name else name,
-        int(heatmaps) if heatmaps.isdecimal() else None,
+        int(heatmaps) if heatmaps.isdecimal() and len(heatmaps) < 10 else None,
         metadata.get("mask_fusion", "none"),
     )

@@ -1,6 +1,7 @@
 """kdkit's own checkpoint files: safetensors with the network's description in the header."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -15,10 +16,12 @@ from kdkit_pose.models.checkpoint_check import headless, unknown, with_article
 from kdkit_pose.models.checkpoint_files import open_checkpoint
 from kdkit_pose.models.checkpoint_formats import Weights, find_weights
 from kdkit_pose.models.checkpoint_recognition import RecognisedFile, recognise_weights
+from kdkit_pose.models.claimed_size import require_as_large, require_few_keypoints
 from kdkit_pose.models.create import create
 from kdkit_pose.models.description import DESCRIPTION, as_pose_network, describe
 from kdkit_pose.models.identity import Identity
 from kdkit_pose.models.network import PoseNetwork
+from kdkit_pose.models.simple_baseline_config import PREFIX
 from kdkit_pose.skeleton import COCO, Skeleton
 
 
@@ -103,14 +106,19 @@ def load_described(
     name = model if model is not None else _nameable(found, identity, weights, option)
     # Whatever is not known, the loading itself will find that it does not fit, and say so.
     num_keypoints = COCO.num_keypoints if found.num_keypoints is None else found.num_keypoints
+    require_few_keypoints(file.path, num_keypoints)
+    build = partial(
+        create,
+        name,
+        num_keypoints,
+        mask_fusion=mask_fusion or found.mask_fusion,
+        features=features,
+        activation=found.activation,
+    )
+    if name.startswith(PREFIX):
+        require_as_large(file.path, build, weights.tensors.values())
     try:
-        network = create(
-            name,
-            num_keypoints,
-            mask_fusion=mask_fusion or found.mask_fusion,
-            features=features,
-            activation=found.activation,
-        )
+        network = build()
     except ConfigurationError as error:
         if "model" not in file.metadata or model is not None or features:
             raise

@@ -11,6 +11,7 @@ from kdkit_pose.data.boxes import why_nobody
 from kdkit_pose.data.categories import PERSON_CATEGORY, person_categories
 from kdkit_pose.data.mask_filling import masks_for
 from kdkit_pose.data.masks import EncodedMask, encode_mask
+from kdkit_pose.data.numerals import is_id
 from kdkit_pose.data.predicted_masks import PredictedMasks
 from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.geometry import clip_box
@@ -178,10 +179,11 @@ def _entries(content: Any, source: str) -> dict[int, Persons]:
     for place, image in enumerate(images):
         name = image.get("file_name") if isinstance(image, Mapping) else None
         number = image.get("id") if isinstance(image, Mapping) else None
-        if not isinstance(name, str) or not name or not isinstance(number, int):
-            raise DataError(f"{source}: image entry number {place} needs an 'id' and a 'file_name', found {image}")
+        if not isinstance(name, str) or not name or not is_id(number):
+            shown = str(image)[:120]
+            raise DataError(f"{source}: image entry number {place} needs an 'id' and a 'file_name', found {shown}")
         sides = (image.get("width"), image.get("height"))
-        size = (int(sides[0]), int(sides[1])) if all(isinstance(s, int) and s > 0 for s in sides) else None
+        size = (int(sides[0]), int(sides[1])) if all(is_id(s) and s > 0 for s in sides) else None
         pictures[number] = Persons(number, name, size)
     return pictures
 
@@ -195,6 +197,7 @@ def _from_annotations(content: Mapping[str, Any], source: str, *, masks: bool) -
         name = f"annotation {annotation.get('id', place) if isinstance(annotation, Mapping) else place}"
         if not isinstance(annotation, Mapping) or "bbox" not in annotation or "image_id" not in annotation:
             raise DataError(f"{source}: {name} lacks 'bbox' or 'image_id'; expected COCO annotations")
+        _check_ids(annotation, f"{source}: {name}")
         picture = pictures.get(annotation["image_id"])
         if picture is None:
             report.left_out.add("box of a picture that the file does not list", name)
@@ -226,7 +229,13 @@ def _add_annotated(
         mask = encode_mask(annotation.get("segmentation"), *picture.size)
         if mask is None:
             report.noted.add("person without a segmentation", name)
-    picture.add(int(annotation.get("id", -1)), box, mask=mask)
+    picture.add(annotation.get("id", -1), box, mask=mask)
+
+
+def _check_ids(row: Mapping[str, Any], name: str) -> None:
+    for key in ("id", "image_id", "category_id"):
+        if row.get(key) is not None and not is_id(row[key]):
+            raise DataError(f"{name}: its {key} must be an integer, found {str(row[key])[:60]}")
 
 
 def _fill_masks(picture: Persons, predicted: PredictedMasks, report: Skipped, source: str) -> None:
@@ -246,8 +255,8 @@ def _fill_masks(picture: Persons, predicted: PredictedMasks, report: Skipped, so
 
 def _stated_size(rle: Mapping[str, Any]) -> tuple[int, int]:
     size = rle.get("size")
-    if not isinstance(size, list | tuple) or len(size) != 2 or not all(isinstance(s, int) and s > 0 for s in size):
-        raise DataError(f"its segmentation needs a size [height, width] in pixels, found {size}")
+    if not isinstance(size, list | tuple) or len(size) != 2 or not all(is_id(s) and s > 0 for s in size):
+        raise DataError(f"its segmentation needs a size [height, width] in pixels, found {str(size)[:60]}")
     return int(size[1]), int(size[0])
 
 
@@ -264,6 +273,7 @@ def _from_detections(
         name = f"box number {place}"
         if not isinstance(row, Mapping) or "bbox" not in row:
             raise DataError(f"{source}: {name} lacks 'bbox'; expected a list of boxes in COCO's result format")
+        _check_ids(row, f"{source}: {name}")
         try:
             box = numbers(row["bbox"], (4,), "its bbox")
             score = float(numbers([row.get("score", 1.0)], (1,), "its score")[0])

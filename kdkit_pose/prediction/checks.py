@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 
 from kdkit.errors import DataError
 from kdkit_pose.data.masks import EncodedMask, encode_mask
+from kdkit_pose.data.numerals import FARTHEST
 
 Picture = npt.NDArray[np.uint8]
 Mask = EncodedMask | npt.NDArray[Any] | None
@@ -32,14 +33,14 @@ def numbers(values: npt.ArrayLike, shape: tuple[int | None, ...], what: str) -> 
     """``values`` as float64 of ``shape``, in which None stands for any length.
 
     Raises:
-        DataError: They are of another shape, or not all finite numbers.
+        DataError: They are of another shape, or not all finite numbers of at most 10^9.
     """
     try:
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{what} must be numbers ({error})") from error
-    if not array.size and array.ndim < 2:
-        array = array.reshape([length or 0 for length in shape])  # an empty list is an array of any shape
+    if not array.size and array.ndim < 2 and None in shape:
+        array = array.reshape([length or 0 for length in shape])  # an empty list is as many as none of anything
     fits = array.ndim == len(shape) and all(
         length in (None, found) for length, found in zip(shape, array.shape, strict=True)
     )
@@ -48,6 +49,8 @@ def numbers(values: npt.ArrayLike, shape: tuple[int | None, ...], what: str) -> 
         raise DataError(f"{what} must be of shape [{expected}], found {list(np.shape(values))}")
     if not np.isfinite(array).all():
         raise DataError(f"{what} must be finite numbers, found {array[~np.isfinite(array)][0]}")
+    if (np.abs(array) > FARTHEST).any():
+        raise DataError(f"{what} must be at most {FARTHEST:g}, found {array[np.abs(array) > FARTHEST][0]:g}")
     return array
 
 

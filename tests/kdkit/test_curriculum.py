@@ -2,7 +2,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kdkit import (
@@ -256,15 +256,16 @@ conditions = st.recursive(
 events = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=30)
 
 
-@given(st.lists(conditions, min_size=1, max_size=4), events, st.integers(0, 30))
-def test_the_cursor_survives_saving_anywhere(conditions, events, cut):
+@settings(derandomize=True)
+@given(st.lists(conditions, min_size=1, max_size=4), events, st.sets(st.integers(0, 30)))
+def test_the_cursor_survives_saving_anywhere(conditions, events, cuts):
     try:
         straight = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
     except ConfigurationError:  # nothing is left for a stage
         assume(False)
     saved = copy.deepcopy(straight)
     for position, event in enumerate(events):
-        if position == cut:
+        if position in cuts:
             state = json.loads(json.dumps(saved.state_dict()))
             saved = Curriculum(*(stage(str(i), until) for i, until in enumerate(conditions)))
             saved.load_state_dict(state)
@@ -273,6 +274,23 @@ def test_the_cursor_survives_saving_anywhere(conditions, events, cut):
                 curriculum.advance() if event is None else curriculum.end_epoch({"AP": event})
         assert straight.state_dict() == saved.state_dict()
         assert straight.stage.name == saved.stage.name
+
+
+NONSENSE = st.one_of(st.none(), st.booleans(), st.integers(max_value=-1), st.text(max_size=3), st.lists(st.none()))
+
+
+@settings(derandomize=True, max_examples=50)
+@given(st.sampled_from(["index", "progress", "steps", "epochs", "stages"]), NONSENSE, st.booleans())
+def test_a_damaged_state_is_refused_and_changes_nothing(name, value, absent):
+    curriculum = Curriculum(stage("a", Epochs(2)), stage("b", Epochs(2)))
+    curriculum.end_epoch()
+    before = curriculum.state_dict()
+    damaged = {**before, name: value}
+    if absent:
+        del damaged[name]
+    with pytest.raises(CheckpointError):
+        curriculum.load_state_dict(damaged)
+    assert curriculum.state_dict() == before
 
 
 def test_another_curriculums_state_is_refused():

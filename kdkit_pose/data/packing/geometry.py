@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdkit.errors import DataError
+from kdkit_pose.data.numerals import FARTHEST
 from kdkit_pose.data.packing.header import Header
 from kdkit_pose.data.people import People
 
@@ -76,12 +77,19 @@ def read_records(folder: Path, header: Header) -> Records:
         raise DataError(f"{path}: not the file that was packed: damaged or changed; pack the persons again")
     expected = record_type(header.skeleton.num_keypoints if header.has_targets else 0)
     try:
-        records = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        kind, shape, start = _described(content)
+    except Exception as error:  # of a damaged beginning numpy may raise anything
         raise DataError(f"{path}: not a file of packed persons ({error}); pack them again") from error
-    if records.dtype != expected or records.shape != (header.persons,) or not _within(records, header.shards):
+    # What it says of its size is compared, and nothing allocated for it.
+    size = expected.itemsize * header.persons
+    if kind != expected or shape != (header.persons,) or len(content) != start + size:
         raise DataError(f"{path}: does not fit its header; pack the persons again")
-    return np.asarray(records)
+    records = np.frombuffer(content, dtype=expected, offset=start).copy()
+    if not _within(records, header.shards):
+        raise DataError(f"{path}: does not fit its header; pack the persons again")
+    if not _sound(records):
+        raise DataError(f"{path}: holds persons that cannot be; pack them again")
+    return records
 
 
 def sizes(records: Records) -> npt.NDArray[np.int64]:
@@ -90,10 +98,30 @@ def sizes(records: Records) -> npt.NDArray[np.int64]:
     return size
 
 
+def _described(content: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """The type and shape that numpy's file says that it has, and where its values begin."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("another version of numpy's format")
+    shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    return kind, shape, file.tell()
+
+
+def _sound(records: Records) -> bool:
+    """Whether all lengths are such as arrays and drawing can hold."""
+    lengths = [records[name] for name in ("center", "scale", "keypoints", "window", "picture_width", "box_score")]
+    near = all(bool((np.abs(one) <= FARTHEST).all()) for one in lengths)  # not so of what is not a number, either
+    return near and bool((records["scale"] > 0).all() and (records["window"][:, 2:] > 0).all())
+
+
 def _within(records: Records, shards: tuple[int, ...]) -> bool:
-    if not np.isin(records["planes"], (3, 4)).all() or (records["stored"] < 1).any():
+    stored = records["stored"]
+    # No side longer than OpenCV warps, so that the product cannot overflow.
+    if not np.isin(records["planes"], (3, 4)).all() or (stored < 1).any() or (stored >= 2**15).any():
         return False
     shard, limits = records["shard"], np.array([*shards, 0])
     known = (shard >= 0) & (shard < len(shards))
-    ends = records["offset"] + sizes(records)
-    return bool(known.all() and (records["offset"] >= 0).all() and (ends <= limits[shard]).all())
+    if not known.all() or (records["offset"] < 0).any():
+        return False
+    room = limits[shard] - records["offset"]
+    return bool((sizes(records) <= room).all())

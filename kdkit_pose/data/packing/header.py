@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kdkit.errors import ConfigurationError, DataError
+from kdkit.errors import DataError
 from kdkit_pose.data.annotations import read_json
 from kdkit_pose.data.augment import Augment
 from kdkit_pose.data.mask_source import MasksUsed
@@ -94,7 +94,7 @@ class Header:
             )
         try:
             return cls(**{field.name: _READ[field.name](content[field.name]) for field in fields(cls)})
-        except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise DataError(f"{path}: damaged header of packed persons: {what}; pack them again") from error
 

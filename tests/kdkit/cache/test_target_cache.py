@@ -1,21 +1,28 @@
 import copy
+import functools
 import json
 import multiprocessing
 import pickle
 import shutil
+import tempfile
 import threading
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, default_collate
 
 from kdkit import CacheError, ConfigurationError, TargetCache
 from kdkit.cache import BitWindow, CachedDataset, Dense, cache_fingerprint
+from kdkit.cache.codec import codec_from
 from kdkit.cache.header import read_header, shard_path
 from kdkit.sample_batch import SampleBatch, collate
 
-from .builds import SAMPLES, SHAPE, SHARD, VIEWS, Views, bits, build, teacher
+from .builds import SAMPLES, SHAPE, SHARD, VIEWS, Views, bits, build, contents, teacher
 
 IDS = Views().annotation_ids
 
@@ -403,3 +410,82 @@ def test_binary_maps_are_told_where_they_are_not_exact(tmp_path):
     assert f"maps not stored exactly: {inexact.sum()} of 180" in repr(cache)
     assert f"maps not stored exactly: {inexact.sum()} of 180" in str(report)
     assert torch.equal(inexact, BitWindow(4).inexact(true))
+
+
+@settings(derandomize=True, max_examples=80)
+@given(st.randoms(use_true_random=False))
+def test_of_a_damaged_file_nothing_is_read_as_whole(random):
+    """Any change of any file is noticed, or changes nothing that is read."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, content in _built().items():
+            (folder / path).write_bytes(content)
+        path = folder / random.choice(sorted(_built()))
+        content = bytearray(path.read_bytes())
+        start = random.randrange(len(content))
+        change = random.choice(["bit", "cut", "add", "zero"])
+        if change == "bit":
+            content[start] ^= 1 << random.randrange(8)
+        elif change == "cut":
+            del content[start : start + random.choice([1, 9, len(content)])]
+        elif change == "add":
+            content[start:start] = random.randbytes(random.choice([1, 9]))
+        else:
+            content[start : start + 5] = bytes(len(content[start : start + 5]))
+        path.write_bytes(content)
+        try:
+            opened = TargetCache.open(folder, verify="all")
+        except CacheError as error:
+            told = str(error)
+        else:
+            told = ""
+        if told:
+            assert str(folder) in told
+            return
+        ids = torch.tensor(sorted(Views().annotation_ids))
+        found = opened.read(ids, torch.zeros_like(ids))["heatmap"]
+        assert torch.equal(found, _whole_targets())
+
+
+@functools.cache
+def _built():
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name) / "cache")
+        return contents(Path(name) / "cache")
+
+
+@functools.cache
+def _whole_targets():
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name) / "cache")
+        ids = torch.tensor(sorted(Views().annotation_ids))
+        return TargetCache.open(Path(name) / "cache").read(ids, torch.zeros_like(ids))["heatmap"]
+
+
+def _sign(header):
+    """A header whose checksum and record size are right, whatever else it says."""
+    codec = codec_from(header["outputs"][0]["codec"])
+    header["record_bytes"] = codec.record_bytes(tuple(header["outputs"][0]["shape"])) + 4
+    signed = {key: value for key, value in header.items() if key != "checksum"}
+    return json.dumps({**header, "checksum": zlib.crc32(json.dumps(signed, sort_keys=True).encode())})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"samples": 2**60}, "it holds|shards are missing"),
+        ({"views": 2**40, "shard_records": 1}, "shards are missing"),
+        ({"shape": [1, 2**20, 2**20]}, "1,099,511,627,776 numbers, the limit is .* KDKIT_MAX_TARGET_VALUES"),
+        ({"shape": [1] * 100}, "a shape is"),
+        ({"shape": [2**62] * 60}, "more than 10.18 numbers"),
+    ],
+)
+def test_a_header_that_claims_much_is_refused_at_once(folder, change, words):
+    header = json.loads((folder / "header.json").read_text())
+    if "shape" in change:
+        header["outputs"][0] |= {"codec": {"name": "Dense", "dtype": "float16"}, **change}
+    else:
+        header |= change
+    (folder / "header.json").write_text(_sign(header))
+    with pytest.raises(CacheError, match=words):
+        TargetCache.open(folder)

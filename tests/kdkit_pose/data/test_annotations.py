@@ -159,7 +159,15 @@ def test_a_malformed_image_entry_is_named(changes: Any, message: str, content: A
         ('{"images": {}, "annotations": [], "categories": []}', r"\['images'\]"),
         ('{"images": [7], "annotations": [], "categories": []}', "image entry number 0: expected an object"),
         ('{"images": [], "annotations": [7], "categories": []}', "annotation number 0 is a int"),
-        ('{"images": [], "annotations": [], "categories": [7]}', "no usable person"),
+        ('{"images": [], "annotations": [], "categories": [7]}', "category number 0 is no object"),
+        ('{"images": [], "annotations": [], "categories": 7}', "'categories'"),
+        (
+            '{"images": [{"id": 1, "width": 9, "height": 9, "file_name": "\\ud800"}], "annotations": [],'
+            ' "categories": []}',
+            "is no Unicode text",
+        ),
+        ("9" * 5000, "cannot be read"),
+        ("[" * 200_000, "KDKIT_MAX_JSON_DEPTH"),
     ],
 )
 def test_a_file_that_is_no_coco_file_is_named(text: str, message: str, tmp_path: Path) -> None:
