@@ -62,6 +62,7 @@ from kdkit.errors import (
     DataError,
     ExportError,
     KdkitError,
+    LossSpikeError,
     NonFiniteLossError,
     RunFolderError,
 )
@@ -84,7 +85,7 @@ from kdkit.teacher import Teacher
 from kdkit.teacher_agreement import OutputAgreement, TeacherAgreement
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline
-from kdkit.training import Performance, Trainer, TrainingResult, TrainingStopped
+from kdkit.training import Performance, Spike, Trainer, TrainingResult, TrainingStopped
 from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
@@ -133,6 +134,7 @@ __all__ = [
     "Imitate",
     "KdkitError",
     "Linear",
+    "LossSpikeError",
     "Magnitude",
     "MaskedGeneration",
     "ModuleTeacher",
@@ -152,6 +154,7 @@ __all__ = [
     "RunSteps",
     "Schedule",
     "Score",
+    "Spike",
     "Stage",
     "StageProgress",
     "Standardize",

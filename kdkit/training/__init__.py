@@ -9,6 +9,7 @@ from kdkit.training.performance import Performance
 from kdkit.training.preparation import Prepare
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.result import TrainingResult
+from kdkit.training.spike_guard import Spike
 from kdkit.training.stop_signals import TrainingStopped
 from kdkit.training.trainer import Trainer
 
@@ -17,6 +18,7 @@ __all__ = [
     "LearningRate",
     "Performance",
     "Prepare",
+    "Spike",
     "Trainer",
     "TrainingResult",
     "TrainingStopped",

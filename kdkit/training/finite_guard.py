@@ -8,15 +8,20 @@ from torch import Tensor
 from kdkit.batch import Batch
 from kdkit.errors import NonFiniteLossError
 from kdkit.step_losses import StepLosses
+from kdkit.training.spike_guard import SpikeGuard
 
 
 class FiniteGuard:
     """Keeps each sample's losses on the device, and asks whether they were finite only now and then.
 
     Watching costs nothing; :meth:`check` is one host sync, for all the batches since the last.
+
+    Args:
+        spikes: is shown those batches that were finite.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spikes: SpikeGuard | None = None) -> None:
+        self._spikes = spikes
         self._watched: list[tuple[int, dict[str, Tensor], Tensor | None]] = []
 
     def watch(self, step: int, losses: StepLosses, batch: Batch) -> None:
@@ -35,16 +40,18 @@ class FiniteGuard:
 
         Raises:
             NonFiniteLossError: naming the step, the term and the samples.
+            LossSpikeError: likewise, where a spike is to stop the run.
         """
         watched, self._watched = self._watched, []
         values = [value for _, samples, _ in watched for value in samples.values()]
         # A sum is finite only if all its terms are; that it is not may also mean that it is too large.
-        if not values or math.isfinite(torch.cat(values).sum().item()):
-            return
-        for step, samples, ids in watched:
-            finite = torch.stack([value.isfinite() for value in samples.values()])
-            if not bool(finite.all()):
-                raise _error(step, list(samples), finite, ids)
+        if values and not math.isfinite(torch.cat(values).sum().item()):
+            for step, samples, ids in watched:
+                finite = torch.stack([value.isfinite() for value in samples.values()])
+                if not bool(finite.all()):
+                    raise _error(step, list(samples), finite, ids)
+        if self._spikes is not None:
+            self._spikes.see(watched)
 
 
 def _error(step: int, names: list[str], finite: Tensor, ids: Tensor | None) -> NonFiniteLossError:
