@@ -85,7 +85,7 @@ from kdkit.teacher import Teacher
 from kdkit.teacher_agreement import OutputAgreement, TeacherAgreement
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline
-from kdkit.training import Performance, Spike, Trainer, TrainingResult, TrainingStopped
+from kdkit.training import DryRun, Performance, Spike, Trainer, TrainingResult, TrainingStopped, dry_run
 from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
@@ -123,6 +123,7 @@ __all__ = [
     "DataError",
     "Distill",
     "Distiller",
+    "DryRun",
     "EMATeacher",
     "EasyFirst",
     "EnsembleTeacher",
@@ -180,6 +181,7 @@ __all__ = [
     "Weighting",
     "build_cache",
     "draw_timeline",
+    "dry_run",
     "fast_teacher",
     "losses",
     "weights_over_run",
