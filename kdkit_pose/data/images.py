@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdkit.errors import DataError
-from kdkit_pose.data.integrity import Problem, find_problem
+from kdkit_pose.data.integrity import MISSING, UNREADABLE, Problem, find_problem
 
 # Most names; to take one apart as a path takes a hundred times as long.
 _PLAIN = re.compile(r"\w[\w-]*(/\w[\w-]*)*(\.\w+)?")
@@ -55,9 +55,9 @@ class PictureFolder:
             with path.open("rb") as file:
                 found = find_problem(file, entry["width"], entry["height"])
         except FileNotFoundError:
-            return Problem("picture is missing", "there is no such file")
+            return Problem(MISSING, "there is no such file")
         except OSError as error:
-            return Problem("picture is unreadable", error.strerror or str(error))
+            return Problem(UNREADABLE, error.strerror or str(error))
         return found
 
     def check(self, entries: Sequence[Mapping[str, Any]]) -> None:
