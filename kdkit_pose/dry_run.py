@@ -68,6 +68,8 @@ def dry_run(
     if teachers and isinstance(few, Evaluator):
         said: list[str] = []
         found = check_teachers(teachers, few, decoders=decoders, say=said.append)
-        further += [("teachers", f"{line}, of {min(persons, len(train))} persons at most") for line in said]
+        for line in said:
+            name, _, text = line.partition(": ")
+            further.append((name, f"{text}, of the first {persons} persons"))
         warnings += doubtful_order(found)
     return replace(report, further=tuple(further), problems=tuple(problems), warnings=tuple(warnings))

@@ -73,7 +73,8 @@ class DryRun:
         return tuple(self._lines())
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        fields = ", ".join(f"{name} {list(shape[1:])}" for name, shape in self.check.fields.items())
+        used = {name: shape for name, shape in self.check.fields.items() if name not in self.check.unused}
+        fields = ", ".join(f"{name} {list(shape[1:])}" for name, shape in used.items())
         yield "batch", f"{self.samples} samples: {fields}; {self.batch} are read in {self.reading:.2f} s"
         yield from self.further
         for trial in self.stages:
