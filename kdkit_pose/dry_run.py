@@ -40,7 +40,14 @@ def dry_run(
     is written to ``out``, and the network stays as it is.
 
     Args:
-        network, curriculum, train, out, settings, evaluator, codec, config: as for ``fit``.
+        network: the student; a copy of it takes the steps.
+        curriculum: the stages.
+        train: the training persons.
+        out: the run's folder.
+        settings: how to train.
+        evaluator: gives the metrics, here of a few persons.
+        codec: how to decode the finished student.
+        config: what else names the run.
         val: the persons that are evaluated on, to look at their pictures.
         teachers: those to evaluate, by name, in the order in which they teach.
         decoders: how each one's heatmaps are decoded; the evaluator's own way where it is not said.
