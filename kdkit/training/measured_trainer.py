@@ -44,6 +44,9 @@ class MeasuredTrainer(Trainer):
         """
         path = self.folder.checkpoints.last
         saved, now = load_checkpoint(path), self._state.capture(0, 0.0)
+        with torch.no_grad():
+            for value in self.distiller.student.parameters():
+                value.zero_()  # so that it is the file's weights that come back
         self._state.restore(saved)
         again = self._state.capture(0, 0.0)
         differing = [

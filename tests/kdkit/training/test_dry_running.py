@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from kdkit import (
     Adaptor,
+    CheckpointError,
     ConfigurationError,
     Curriculum,
     Distill,
@@ -28,6 +29,8 @@ from kdkit import (
     dry_run,
     losses,
 )
+from kdkit.training.dry_running import _copies
+from kdkit.training.run_state import RunState
 
 
 def evaluate(network) -> dict[str, float]:
@@ -85,6 +88,24 @@ def test_nothing_is_changed(toy, tmp_path, ready_made):
     assert list(tmp_path.iterdir()) == []
     assert [trial.stage for trial in report.stages] == ["first", "second"]
     assert report.problems == ()
+
+
+def test_a_teacher_that_follows_follows_the_copy_and_the_others_are_not_copied(toy):
+    distiller = everything(toy)
+    copied, _ = _copies(distiller, OPTIONS["optimizer"])
+    (primary, senior, past), (first, second, third) = copied.teachers, distiller.teachers
+    assert (primary, senior) == (first, second)
+    assert past is not third
+    with torch.no_grad():
+        next(copied.student.module.parameters()).zero_()
+    past.on_step_end()
+    assert not torch.equal(past.module[0].weight, third.module[0].weight)
+
+
+def test_a_checkpoint_that_does_not_come_back_is_noticed(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(RunState, "restore", lambda self, state: None)
+    with pytest.raises(CheckpointError, match=r"does not come back as it was: .*network"):
+        dry_run(toy.distiller(), toy.loader(), out=tmp_path / "run", **OPTIONS)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

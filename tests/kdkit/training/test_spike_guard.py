@@ -30,10 +30,10 @@ def test_what_stays_in_its_order_is_no_spike_and_what_leaves_it_is():
 
 def test_one_does_not_hide_the_next_and_what_stays_high_becomes_usual():
     guard = SpikeGuard(Spike(factor=3, warmup=5))
-    guard.see([watched(step, 1.0) for step in range(1, 20)])
-    guard.see([watched(20, 1e6), watched(21, 1e6)])
+    guard.see([watched(step, 1.0) for step in range(1, 6)])
+    guard.see([watched(6, 30.0), watched(7, 10.0)])
     assert guard.take()["spikes"] == 2
-    guard.see([watched(step, 10.0) for step in range(22, 400)])
+    guard.see([watched(step, 10.0) for step in range(8, 400)])
     guard.take()
     guard.see([watched(400, 10.0)])
     assert guard.take() == {}
