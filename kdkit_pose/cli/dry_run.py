@@ -16,7 +16,7 @@ from kdkit_pose.dry_run import dry_run
 from kdkit_pose.fit import FitSettings
 from kdkit_pose.models import PoseNetwork
 
-_SAMPLES_ON_CPU = 4
+_SAMPLES_ON_CPU = 8
 """Of a batch, so that steps of large teachers take seconds there; memory is what an accelerator lacks."""
 
 
