@@ -62,6 +62,7 @@ from kdkit.errors import (
     DataError,
     ExportError,
     KdkitError,
+    LossSpikeError,
     NonFiniteLossError,
     RunFolderError,
 )
@@ -86,7 +87,7 @@ from kdkit.teacher import Teacher
 from kdkit.teacher_agreement import OutputAgreement, TeacherAgreement
 from kdkit.timeline import Timeline, weights_over_run
 from kdkit.timeline_picture import draw_timeline
-from kdkit.training import Performance, Trainer, TrainingResult, TrainingStopped
+from kdkit.training import DryRun, Performance, Spike, Trainer, TrainingResult, TrainingStopped, dry_run
 from kdkit.transformed_teacher import TransformedTeacher
 from kdkit.transforms import (
     Binarize,
@@ -124,6 +125,7 @@ __all__ = [
     "DataError",
     "Distill",
     "Distiller",
+    "DryRun",
     "EMATeacher",
     "EasyFirst",
     "EnsembleTeacher",
@@ -136,6 +138,7 @@ __all__ = [
     "KdkitError",
     "Limits",
     "Linear",
+    "LossSpikeError",
     "Magnitude",
     "MaskedGeneration",
     "ModuleTeacher",
@@ -156,6 +159,7 @@ __all__ = [
     "Schedule",
     "Score",
     "ShardedTeacher",
+    "Spike",
     "Stage",
     "StageProgress",
     "Standardize",
@@ -181,6 +185,7 @@ __all__ = [
     "Weighting",
     "build_cache",
     "draw_timeline",
+    "dry_run",
     "fast_teacher",
     "losses",
     "weights_over_run",

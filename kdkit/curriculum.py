@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
-from kdkit.condition import Length, StageProgress, epoch_part
+from kdkit.condition import Condition, Length, StageProgress, epoch_part
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.moment import Moment
 from kdkit.plan import plan
@@ -52,6 +52,13 @@ class Curriculum:
         self.index = 0
         self.progress = StageProgress()
         self.steps_per_epoch: int | None = None
+
+    def shortened(self, until: Condition) -> "Curriculum":
+        """Return the same stages in a new curriculum, each of which lasts until another condition is met.
+
+        Objectives, teachers, learning rates, warm-ups and what is frozen stay.
+        """
+        return Curriculum(*(replace(stage, until=until) for stage in self.stages))
 
     @property
     def steps(self) -> int:

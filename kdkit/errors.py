@@ -46,3 +46,7 @@ class RunFolderError(KdkitError, ValueError):
 
 class NonFiniteLossError(KdkitError, ArithmeticError):
     """A loss became NaN or infinite."""
+
+
+class LossSpikeError(KdkitError, ArithmeticError):
+    """A loss became far larger than it was, where that is to stop the run."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, default_collate
 
 from kdkit import (
     ConfigurationError,
@@ -41,7 +41,7 @@ Prepare = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 # On what is learned; a run may be gone on with under others.
-_WITHOUT_EFFECT = ("workers", "checkpoint_steps", "keep", "tensorboard", "cpu", "progress")
+_WITHOUT_EFFECT = ("workers", "checkpoint_steps", "keep", "tensorboard", "cpu", "progress", "spike")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class FitSettings:
         tensorboard: also write the curves for TensorBoard, into the run's folder.
         cpu: stay on the CPU even where there is an accelerator.
         progress: show bars and lines.
+        spike: tell of a loss that is more than so many times its running mean, see :class:`kdkit.Spike`.
     """
 
     batch_size: int = 32
@@ -88,6 +89,7 @@ class FitSettings:
     tensorboard: bool = False
     cpu: bool = False
     progress: bool = True
+    spike: float | None = None
 
     def rate(self) -> Schedule:
         """Return the learning rate over the run.
@@ -171,6 +173,29 @@ def fit(
         BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run, or cannot be written to.
     """
+    distiller, batches = prepared(network, curriculum, train, settings, evaluator=evaluator, codec=codec)
+    # Before the trainer, which copies the network where it averages.
+    with learning(network, codec or train.codec, train.skeleton):
+        arguments = trainer_arguments(network, train, out, settings, evaluator=evaluator, config=config)
+        trainer = Trainer(distiller, batches, **arguments)
+        trainer.check_folder()
+        if before_training is not None and not trainer.folder.finished:
+            before_training()
+    # Dropout and the like draw from the global generator.
+    torch.manual_seed(settings.seed)
+    return trainer.fit()
+
+
+def prepared(
+    network: PoseNetwork,
+    curriculum: Curriculum,
+    train: PoseDataset,
+    settings: FitSettings,
+    *,
+    evaluator: Evaluator | None,
+    codec: Codec | None,
+) -> tuple[Distiller, DataLoader[Any]]:
+    """Return the distiller and the loader of :func:`fit`, once all is known to fit together."""
     check_batch_size(settings, train)
     require_convention(evaluator, train.codec)
     if codec is not None and not codec.same_convention(train.codec):
@@ -192,6 +217,19 @@ def fit(
         drop_last=True,
         views=common_views(cached),
     )
+    return distiller, batches
+
+
+def trainer_arguments(
+    network: PoseNetwork,
+    train: PoseDataset,
+    out: str | Path,
+    settings: FitSettings,
+    *,
+    evaluator: Evaluator | None,
+    config: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the :class:`kdkit.Trainer`'s arguments of :func:`fit`, for a network that knows what it learns."""
     predicted = train.masks_predicted
     described = {
         **settings.to_config(),
@@ -201,40 +239,38 @@ def fit(
         **_held_out(evaluator),
         **(config or {}),
     }
-    # Before the trainer, which copies the network where it averages.
-    with _learning(network, codec or train.codec, train.skeleton):
-        trainer = Trainer(
-            distiller,
-            batches,
-            optimizer=partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
-            out=out,
-            prepare=train.prepare,
-            evaluate=evaluator,
-            evaluate_every=settings.evaluate_every,
-            monitor="val/AP" if evaluator is not None else None,
-            export=settings.export,
-            precision=settings.precision,
-            performance=settings.performance,
-            ema=settings.ema,
-            clip_norm=settings.clip_norm,
-            checkpoint_steps=settings.checkpoint_steps,
-            keep=settings.keep,
-            config=described,
-            metadata={
-                **models.describe(network),
-                **network.usage,
-                **({} if predicted is None else {"masks": str(predicted)}),
-            },
-            trackers=("tensorboard",) if settings.tensorboard else (),
-            cpu=settings.cpu,
-            progress=settings.progress,
-        )
-        trainer.check_folder()
-        if before_training is not None and not trainer.folder.finished:
-            before_training()
-    # Dropout and the like draw from the global generator.
-    torch.manual_seed(settings.seed)
-    return trainer.fit()
+    return {
+        "optimizer": partial(torch.optim.Adam, lr=settings.learning_rate, fused=True),
+        "out": out,
+        "prepare": train.prepare,
+        "evaluate": evaluator,
+        "evaluate_every": settings.evaluate_every,
+        "monitor": "val/AP" if evaluator is not None else None,
+        "export": settings.export,
+        "precision": settings.precision,
+        "performance": settings.performance,
+        "ema": settings.ema,
+        "clip_norm": settings.clip_norm,
+        "checkpoint_steps": settings.checkpoint_steps,
+        "keep": settings.keep,
+        "config": described,
+        "notes": _left_out(train, evaluator),
+        "metadata": {
+            **models.describe(network),
+            **network.usage,
+            **({} if predicted is None else {"masks": str(predicted)}),
+        },
+        "trackers": ("tensorboard",) if settings.tensorboard else (),
+        "cpu": settings.cpu,
+        "progress": settings.progress,
+        "spike": settings.spike,
+    }
+
+
+def _left_out(train: PoseDataset, evaluator: Evaluator | None) -> dict[str, Any]:
+    """Return how many persons were left out, by reason."""
+    val = evaluator.left_out if isinstance(evaluator, Evaluator) else {}
+    return {"left_out": {"train": dict(train.skipped.left_out.counts), "val": val}}
 
 
 def _first(samples: Any, prepare: Prepare | None) -> dict[str, Tensor]:
@@ -244,7 +280,7 @@ def _first(samples: Any, prepare: Prepare | None) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _learning(network: PoseNetwork, codec: Codec, skeleton: Skeleton) -> Iterator[None]:
+def learning(network: PoseNetwork, codec: Codec, skeleton: Skeleton) -> Iterator[None]:
     """Let a network know what it learns from now on, unless what prepares the training fails."""
     before = network.codec, network.skeleton, network.keypoints
     network.codec, network.skeleton, network.keypoints = codec, skeleton, skeleton.keypoints

@@ -12,6 +12,26 @@ DOUBTFUL_AP = 0.05
 """Below this a teacher has hardly learned anything, or was loaded wrongly."""
 
 
+_CLEARLY = 0.2
+"""An AP that is so much lower is no matter of which few persons were seen."""
+
+
+def doubtful_order(found: Mapping[str, float]) -> list[str]:
+    """Return a line for each teacher that is clearly worse than one before it: were they exchanged?
+
+    Args:
+        found: AP by the teacher's name, in the order in which they teach.
+    """
+    names = list(found)
+    return [
+        f"teacher '{later}' has AP {found[later]:.3f} and '{earlier}' before it {found[earlier]:.3f}: are their "
+        f"files exchanged?"
+        for place, later in enumerate(names)
+        for earlier in names[:place]
+        if found[later] < found[earlier] - _CLEARLY
+    ]
+
+
 def check_teachers(
     teachers: Mapping[str, ModuleTeacher],
     evaluator: Evaluator,

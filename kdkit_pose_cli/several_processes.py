@@ -34,6 +34,8 @@ def joined(arguments: Sequence[str]) -> Iterator[None]:
         raise ConfigurationError(
             f"kdkit-pose {name} runs in one process, and {count} were started; several share {', '.join(SHARING)}"
         )
+    if "--dry-run" in arguments:
+        raise ConfigurationError(f"--dry-run takes one process's steps, and {count} were started: start one")
     PartialState(cpu=stays_on_cpu("--cpu" in arguments))
     try:
         with open(os.devnull, "w") as nothing, redirect_stdout(nothing) if rank else nullcontext():

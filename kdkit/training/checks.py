@@ -7,12 +7,12 @@ from kdkit.errors import ConfigurationError
 
 
 def check_settings(
-    counts: Mapping[str, int | None], ema: float | None, clip_norm: float | None, mode: str, export: str
+    counts: Mapping[str, int], ema: float | None, clip_norm: float | None, mode: str, export: str
 ) -> None:
     """Check each setting's range.
 
     Args:
-        counts: settings that must be at least 1 where they are set, by name.
+        counts: settings that must be at least 1, by name.
         ema: in (0, 1), or None.
         clip_norm: above 0, or None.
         mode: ``max`` or ``min``.
@@ -22,7 +22,7 @@ def check_settings(
         ConfigurationError: naming the setting, what was found and what it must be.
     """
     for name, value in counts.items():
-        if value is not None and value < 1:
+        if value < 1:
             raise ConfigurationError(f"Trainer: {name} is {value}, it must be at least 1")
     if ema is not None and not 0 < ema < 1:
         raise ConfigurationError(f"Trainer: ema is {ema}, it must be between 0 and 1")

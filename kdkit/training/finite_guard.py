@@ -9,6 +9,7 @@ from kdkit.batch import Batch
 from kdkit.errors import NonFiniteLossError
 from kdkit.processes import Processes
 from kdkit.step_losses import StepLosses
+from kdkit.training.spike_guard import SpikeGuard
 
 
 class FiniteGuard:
@@ -18,10 +19,11 @@ class FiniteGuard:
 
     Args:
         processes: those that train together: all raise where one has such a loss.
+        spikes: is shown those batches that were finite.
     """
 
-    def __init__(self, processes: Processes | None = None) -> None:
-        self._processes = processes or Processes()
+    def __init__(self, processes: Processes | None = None, spikes: SpikeGuard | None = None) -> None:
+        self._processes, self._spikes = processes or Processes(), spikes
         self._watched: list[tuple[int, dict[str, Tensor], Tensor | None]] = []
 
     def watch(self, step: int, losses: StepLosses, batch: Batch) -> None:
@@ -40,21 +42,23 @@ class FiniteGuard:
 
         Raises:
             NonFiniteLossError: naming the step, the term and the samples.
+            LossSpikeError: likewise, where a spike is to stop the run.
         """
         watched, self._watched = self._watched, []
         values = [value for _, samples, _ in watched for value in samples.values()]
         # A sum is finite only if all its terms are; that it is not may also mean that it is too large.
         fine = not values or math.isfinite(torch.cat(values).sum().item())
-        if not self._processes.largest(int(not fine)):
-            return
-        for step, samples, ids in watched:
-            finite = torch.stack([value.isfinite() for value in samples.values()])
-            if not bool(finite.all()):
-                raise _error(step, list(samples), finite, ids)
-        if self._processes.several and fine:
-            raise NonFiniteLossError(
-                "the loss became NaN or infinite in another of the processes, which names the samples"
-            )
+        if self._processes.largest(int(not fine)):
+            for step, samples, ids in watched:
+                finite = torch.stack([value.isfinite() for value in samples.values()])
+                if not bool(finite.all()):
+                    raise _error(step, list(samples), finite, ids)
+            if fine:
+                raise NonFiniteLossError(
+                    "the loss became NaN or infinite in another of the processes, which names the samples"
+                )
+        if self._spikes is not None:
+            self._spikes.see(watched)
 
 
 def _error(step: int, names: list[str], finite: Tensor, ids: Tensor | None) -> NonFiniteLossError:

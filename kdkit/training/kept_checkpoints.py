@@ -88,11 +88,19 @@ class KeptCheckpoints:
                 damaged[path] = error
                 continue
             for other, reason in damaged.items():
-                aside = other.with_suffix(".damaged")
-                os.replace(other, aside)
+                aside = self.set_aside(other)
                 say([f"{reason}; it is kept as '{aside.name}', and '{path.name}' is taken in its place"])
             return state
         raise next(iter(damaged.values()), CheckpointError(f"there is no checkpoint in '{self.folder}'"))
+
+    def aside(self, path: Path) -> Path:
+        """Where a checkpoint is kept that is damaged."""
+        return path.with_suffix(".damaged")
+
+    def set_aside(self, path: Path) -> Path:
+        """Keep a damaged checkpoint under another name, and return that."""
+        os.replace(path, self.aside(path))
+        return self.aside(path)
 
     def _make_older(self, keep: int) -> None:
         """Give the newest its older name, beside its own, and so with those before it; remove what is too old."""

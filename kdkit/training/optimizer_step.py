@@ -14,6 +14,7 @@ from kdkit.training.learning_rate import LearningRate
 from kdkit.training.loss_means import LossMeans
 from kdkit.training.preparation import Preparation
 from kdkit.training.recorded_step import RecordedStep
+from kdkit.training.silent_errors import SilentErrors
 
 
 class OptimizerStep:
@@ -30,6 +31,7 @@ class OptimizerStep:
         log_every: optimizer steps between looks at the losses on an accelerator; on the CPU, where looking is
             free, it is done at every step, before the optimizer's where that is not recorded.
         recorded: takes the steps by replaying them, where that is asked for.
+        errors: looks at batches and losses, too.
         even: whether all processes get equally many samples of each batch.
 
     Attributes:
@@ -46,6 +48,7 @@ class OptimizerStep:
         clip_norm: float | None,
         log_every: int,
         recorded: RecordedStep | None = None,
+        errors: SilentErrors | None = None,
         *,
         even: bool = True,
     ) -> None:
@@ -53,8 +56,8 @@ class OptimizerStep:
         self._clip_norm, self._log_every = clip_norm, log_every
         self._always_looks = engine.device.type == "cpu"
         self._recorded = recorded
-        self._even = even
-        self._guard = FiniteGuard(engine.processes)
+        self._even, self._errors = even, errors
+        self._guard = FiniteGuard(engine.processes, None if errors is None else errors.spikes)
         self.losses = LossMeans(engine.processes)
         self.stage = ""
 
@@ -105,9 +108,15 @@ class OptimizerStep:
         self._guard.check()
         self.losses.sum_up()
 
+    def _ready(self, host_batch: Batch) -> Batch:
+        batch = self._prepare(host_batch)
+        if self._errors is not None:
+            self._errors.begin(batch)
+        return batch
+
     def _learn(self, host_batch: Batch, step: int, share: int) -> dict[str, torch.Tensor]:
         """Add a batch's gradients and return its losses by objective."""
-        batch = self._prepare(host_batch)
+        batch = self._ready(host_batch)
         self._engine.begin()
         losses = self._distiller(batch)
         self._guard.watch(step, losses, batch)
@@ -129,7 +138,7 @@ class OptimizerStep:
                 f"Trainer: a step that is recorded as a CUDA graph is of one batch, found {len(group)}: leave out "
                 f"Performance(cuda_graph=True), or give one batch a step"
             )
-        batch = self._prepare(group[0])
+        batch = self._ready(group[0])
         losses = recorded(batch)
         self._guard.watch(step, losses, batch)
         self.losses.add(losses)

@@ -41,6 +41,11 @@ class Preparation:
         prepared = moved if self._prepare is None else self._apply(self._prepare, moved)
         return self._laid_out(prepared) if self._channels_last else prepared
 
+    def place(self, batch: Batch) -> Batch:
+        """Return a batch that was prepared before, on the device and laid out as it was."""
+        moved = to_device(batch, self._device)
+        return self._laid_out(moved) if self._channels_last else moved
+
     def _laid_out(self, batch: Batch) -> Batch:
         maps = (
             name for name in self._channels_last if isinstance(batch.get(name), Tensor) and batch[name].ndim == 4

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kdkit.claims import claim
-from kdkit.errors import RunFolderError
+from kdkit.errors import ConfigurationError, RunFolderError
 from kdkit.files import remove_leftovers, write_atomically
 from kdkit.json_files import parse_json, read_bytes, read_json
 from kdkit.training.kept_checkpoints import KeptCheckpoints
@@ -25,10 +25,11 @@ class RunFolder:
 
     Args:
         path: the folder, made when a run is opened.
+        notes: what ``config.json`` also says, of plain JSON types, and is never compared.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
+        self.path, self._notes = Path(path), dict(notes or {})
 
     @property
     def config(self) -> Path:
@@ -89,7 +90,8 @@ class RunFolder:
         self.check(config, may_continue=may_continue)
         if self._present():
             return bool(self.checkpoints.to_go_on_from)
-        text = json.dumps({**config, "versions": _versions()}, indent=2) + "\n"
+        notes = {"notes": self._notes} if self._notes else {}
+        text = json.dumps({**config, **notes, "versions": _versions()}, indent=2) + "\n"
         write_atomically(self.config, lambda file: file.write(text.encode()))
         return False
 
@@ -211,7 +213,7 @@ class RunFolder:
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return every value under its dotted name, so that a difference can be named; versions may differ."""
+    """Return every value under its dotted name, to name a difference; versions and notes may differ."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
@@ -221,7 +223,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
                 flat |= _flatten({f"{key}[{index}]": item}, prefix)
         else:
             flat[prefix + key] = value
-    return {key: value for key, value in flat.items() if not key.startswith("versions.")}
+    return {key: value for key, value in flat.items() if not key.startswith(("versions.", "notes."))}
 
 
 def _versions() -> dict[str, str]:
@@ -245,3 +247,14 @@ def _apart(there: object, now: object) -> tuple[str, str]:
 def _part(text: str, start: int) -> str:
     end = start + 120
     return f"{'...' if start else ''}{text[start:end]}{'...' if len(text) > end else ''}"
+
+
+def may_continue(resume: str) -> bool:
+    """Return whether a run that is there may be gone on with.
+
+    Raises:
+        ConfigurationError: if ``resume`` is neither ``auto`` nor ``never``.
+    """
+    if resume not in ("auto", "never"):
+        raise ConfigurationError(f"resume is '{resume}', it must be 'auto' or 'never'")
+    return resume == "auto"

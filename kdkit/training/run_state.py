@@ -10,13 +10,14 @@ from kdkit.training.evaluation import Evaluation
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.optimizer_step import OptimizerStep
 from kdkit.training.random_state import capture_random_state, restore_random_state
+from kdkit.training.silent_errors import SilentErrors
 
 
 class RunState:
     """Takes the state of a run's parts, and puts them back.
 
     Args:
-        distiller, engine, step, rate, epochs, evaluation: the parts.
+        distiller, engine, step, rate, epochs, evaluation, errors: the parts.
         metadata: strings that go into the checkpoint.
     """
 
@@ -28,11 +29,12 @@ class RunState:
         rate: LearningRate,
         epochs: Epochs,
         evaluation: Evaluation,
+        errors: SilentErrors,
         metadata: Mapping[str, str],
     ) -> None:
         self._distiller, self._engine, self._step = distiller, engine, step
         self._rate, self._epochs, self._evaluation = rate, epochs, evaluation
-        self._metadata = dict(metadata)
+        self._errors, self._metadata = errors, dict(metadata)
 
     def capture(self, batches: int, seconds: float) -> dict[str, Any]:
         """Return the state.
@@ -52,6 +54,7 @@ class RunState:
             "random": capture_random_state(),
             "epoch_random": self._epochs.start_state,
             "metadata": self._metadata,
+            "errors": self._errors.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -68,4 +71,5 @@ class RunState:
         self._step.stage = state["last_step"]["stage"]
         self._rate.current = state["last_step"]["learning_rate"]
         self._step.losses.load_state_dict(state["losses"])
+        self._errors.load_state_dict(state.get("errors", {}))
         restore_random_state(state["random"])

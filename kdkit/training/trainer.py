@@ -14,7 +14,6 @@ from kdkit.errors import ConfigurationError
 from kdkit.naming import callable_name
 from kdkit.processes import Processes
 from kdkit.stage import Stage
-from kdkit.training.checkpoint import load_checkpoint
 from kdkit.training.checks import check_settings
 from kdkit.training.conventions import check_conventions
 from kdkit.training.description import describe_run
@@ -22,6 +21,7 @@ from kdkit.training.engine import Engine
 from kdkit.training.epochs import Epochs, in_groups
 from kdkit.training.evaluation import Evaluate, Evaluation
 from kdkit.training.export import export_student
+from kdkit.training.final_student import choose_student
 from kdkit.training.learning_rate import LearningRate
 from kdkit.training.optimizer_step import OptimizerStep
 from kdkit.training.performance import Performance, Precision
@@ -29,9 +29,12 @@ from kdkit.training.preparation import Preparation, Prepare
 from kdkit.training.progress import TrainingProgress
 from kdkit.training.recorded_step import make_recorded_step
 from kdkit.training.result import TrainingResult
-from kdkit.training.run_folder import RunFolder
+from kdkit.training.run_folder import RunFolder, may_continue
 from kdkit.training.run_state import RunState
-from kdkit.training.stop_signals import StopSignals, TrainingStopped
+from kdkit.training.silent_errors import SilentErrors
+from kdkit.training.spike_guard import Spike
+from kdkit.training.stop_requests import StopRequests
+from kdkit.training.stop_signals import TrainingStopped
 from kdkit.training.teacher_figures import measured_teachers, teacher_figures
 from kdkit.training.tuning import MakeOptimizer, tune
 
@@ -69,9 +72,11 @@ class Trainer:
         log_every: optimizer steps between looks at the losses on an accelerator (each one is a host sync).
         trackers: Accelerate's trackers to log to, for example ``("tensorboard",)``.
         config: further settings of plain JSON types; a run is only gone on with under the same ones.
+        notes: what ``config.json`` shall say beside, of plain JSON types; it is never compared.
         metadata: strings for the header of ``student.safetensors``; the checkpoints carry them too.
         cpu: stay on the CPU even where there is an accelerator.
         progress: show bars and lines on standard error.
+        spike: what counts as a spike of a loss, or its factor alone, see :class:`~kdkit.Spike`.
 
     Raises:
         ConfigurationError: if settings do not fit together, or metadata, network or a teacher contradict what the
@@ -101,22 +106,19 @@ class Trainer:
         log_every: int = 50,
         trackers: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
         metadata: Mapping[str, str] | None = None,
         cpu: bool = False,
         progress: bool = True,
+        spike: float | Spike | None = None,
     ) -> None:
         self.distiller = distiller
-        self.folder = RunFolder(out)
+        self.folder = RunFolder(out, notes)
         self._export = export
         self._accumulate, self._checkpoint_steps, self._keep = accumulate, checkpoint_steps, keep
         self._metadata = dict(metadata or {})
-        counts = {
-            "evaluate_every": evaluate_every,
-            "accumulate": accumulate,
-            "log_every": log_every,
-            "checkpoint_steps": checkpoint_steps,
-            "keep": keep,
-        }
+        counts = {"evaluate_every": evaluate_every, "accumulate": accumulate, "log_every": log_every}
+        counts |= {"keep": keep, **({} if checkpoint_steps is None else {"checkpoint_steps": checkpoint_steps})}
         check_settings(counts, ema, clip_norm, mode, export)
         self._evaluation = Evaluation(evaluate, evaluate_every, monitor, mode, distiller.curriculum)
         check_conventions(train_loader, distiller, self._metadata)
@@ -146,22 +148,19 @@ class Trainer:
         ready = Preparation(prepare, self._engine.device, read if parts.channels_last else ())
         self._progress = TrainingProgress(progress and self._engine.is_main)
         recorded = make_recorded_step(
-            tuning.recorder,
-            distiller,
-            self._engine,
-            self._rate,
-            clip_norm,
+            *(tuning.recorder, distiller, self._engine, self._rate, clip_norm),
             with_optimizer=tuning.records_optimizer,
             say=self._progress.say,
         )
-        self._log_every, self._processes = log_every, self._engine.processes
+        self._processes = self._engine.processes
+        self._errors = SilentErrors(distiller, self._engine, ready, self._progress, spike)
         self._step = OptimizerStep(
-            *(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded), even=self._epochs.even
+            *(distiller, self._engine, self._rate, ready, clip_norm, log_every, recorded, self._errors),
+            even=self._epochs.even,
         )
-        parts_of_run = (self._step, self._rate, self._epochs, self._evaluation)
+        parts_of_run = (self._step, self._rate, self._epochs, self._evaluation, self._errors)
         self._state = RunState(distiller, self._engine, *parts_of_run, self._metadata)
-        self._signals = StopSignals(quiet=not (progress and self._engine.is_main))
-        self._asked: int | None = None  # the signal that any process was stopped by
+        self._stops = StopRequests(self._processes, self._engine.device, log_every, quiet=not progress)
         self._batches = 0  # done in the running epoch
         self._resumed: Mapping[str, Any] | None = None
         self._seconds, self._since = 0.0, time.monotonic()
@@ -176,7 +175,7 @@ class Trainer:
         Raises:
             RunFolderError: if the folder holds another run, or cannot be written to.
         """
-        self.folder.check(self._config, may_continue=_may_continue(resume))
+        self.folder.check(self._config, may_continue=may_continue(resume))
 
     def fit(self, resume: Literal["auto", "never"] = "auto") -> TrainingResult:
         """Run the curriculum to its end, or what is left of it.
@@ -197,9 +196,9 @@ class Trainer:
             CheckpointError: if no checkpoint of the run can be read.
             TrainingStopped: if it was stopped by a signal; it is no Exception but a SystemExit.
             NonFiniteLossError: if a loss becomes NaN or infinite; the last checkpoint is kept.
+            LossSpikeError: if one spikes, and ``spike`` says that this stops the run.
         """
-        may_continue = _may_continue(resume)
-        found = self._engine.open_folder(self.folder, self._config, may_continue=may_continue)
+        found = self._engine.open_folder(self.folder, self._config, may_continue=may_continue(resume))
         with self.folder.claimed() if self._engine.is_main else nullcontext():
             return self._fit(found)
 
@@ -213,11 +212,10 @@ class Trainer:
         if batches := self._epochs.batches:
             curriculum.steps_per_epoch = -(-batches // self._accumulate)
         self._since = time.monotonic()
-        self._signals.asked = self._asked = None
-        with self._progress, self._signals:
+        with self._progress, self._stops:
             while not curriculum.finished:
                 self._run_epoch()
-                self._hear_signals()
+                self._stops.hear()
                 self._stop_if_asked()
         return self._finish()
 
@@ -239,8 +237,7 @@ class Trainer:
         """
         if not batches:
             raise ConfigurationError("Trainer.step needs at least one batch")
-        entered = self._step(batches)
-        if entered is not None:
+        if (entered := self._step(batches)) is not None:
             self._enter(entered)
         return entered
 
@@ -248,6 +245,8 @@ class Trainer:
         if stage.optimizer == "fresh":
             self._step.forget()
             self._engine.reset_optimizer()
+        self._step.look()
+        self._errors.enter(stage)
 
     def _run_epoch(self) -> None:
         curriculum = self.distiller.curriculum
@@ -260,9 +259,8 @@ class Trainer:
             self._progress.advance(len(group))
             if curriculum.finished:
                 break
-            if self._hears_signals(curriculum.steps):
-                self._hear_signals()
-            if self._asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
+            self._stops.hear(curriculum.steps)
+            if self._stops.asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
                 self._save()
             self._stop_if_asked()
         if self._batches == 0:
@@ -296,6 +294,7 @@ class Trainer:
             **self._step.losses.means(),
             **metrics,
             **(teacher_figures(self.distiller) if curriculum.epochs <= 1 else {}),
+            **self._errors.spikes.take(),
             "seconds": round(self._seconds, 3),
         }
         self._batches = 0
@@ -308,8 +307,7 @@ class Trainer:
     def _evaluate(self) -> dict[str, float]:
         self._engine.share_buffers()
         try:
-            # Several processes wait for each other in it: none may leave alone.
-            with nullcontext() if self._processes.several else self._signals.at_once():
+            with self._stops.at_once():
                 metrics = self._evaluation.run(self._engine.network_to_export(), self._processes)
         except TrainingStopped:
             # A finished curriculum is not gone on with: its last steps are taken again.
@@ -319,16 +317,9 @@ class Trainer:
         self.distiller.student.train()
         return metrics
 
-    def _hears_signals(self, step: int) -> bool:
-        """Whether it is time to ask the other processes: for GPUs to answer, the host must wait for them."""
-        return not self._processes.several or self._engine.device.type == "cpu" or step % self._log_every == 0
-
-    def _hear_signals(self) -> None:
-        self._asked = self._processes.largest(self._signals.asked or 0) or None
-
     def _stop_if_asked(self) -> None:
-        if self._asked is not None and not self.distiller.curriculum.finished:
-            raise TrainingStopped(self._asked)
+        if not self.distiller.curriculum.finished:
+            self._stops.stop()
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
@@ -343,16 +334,15 @@ class Trainer:
             # Inside an epoch its line is still to come, even if one was written before the checkpoint failed.
             self.folder.keep_metrics_until(self.distiller.curriculum.steps - (1 if self._batches else 0))
         self._resumed = state
+        self._errors.resume()
 
     def _finish(self) -> TrainingResult:
         curriculum = self.distiller.curriculum
-        state = self._engine.network_to_export().state_dict()
-        metadata = {**self._metadata, "selected": "last"}
-        if self._export == "best" and (best := self.folder.checkpoints.best).exists():
-            state = load_checkpoint(best)["network"]
-            metadata["selected"] = f"best {self._evaluation.monitor}"
         if self._engine.is_main:
-            export_student(state, self.folder.student, metadata)
+            last, monitor = self._engine.network_to_export().state_dict(), self._evaluation.monitor
+            parts = (self.folder.checkpoints, self._export, last, monitor)
+            state, selected = choose_student(*parts, say=self._progress.say)
+            export_student(state, self.folder.student, {**self._metadata, "selected": selected})
         self._processes.from_main(None)  # nobody goes on before the file is there
         self._step.forget()
         self._engine.end()
@@ -361,9 +351,3 @@ class Trainer:
         return TrainingResult(
             evaluated.metrics, evaluated.best, curriculum.epochs, curriculum.steps, self.folder.student
         )
-
-
-def _may_continue(resume: str) -> bool:
-    if resume not in ("auto", "never"):
-        raise ConfigurationError(f"resume is '{resume}', it must be 'auto' or 'never'")
-    return resume == "auto"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -16,6 +16,7 @@ from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.curriculum import ROLES, Course, build_curriculum
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.fast import FastTeachers, make_fast
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
@@ -76,6 +77,7 @@ def distill(
     choice: CodecChoice,
     course: Course,
     fitting: Fitting,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Distil a student from its teachers by a recipe.
 
@@ -141,11 +143,19 @@ def distill(
             fast = {role: make_fast(one, train, size, device) for role, one in teachers.live.items()}
             curriculum = curriculum_of({**teachers.by_role, **fast})
         evaluator = data.evaluator
+        run = (network, curriculum, train, out, settings)
+        arguments: dict[str, Any] = {
+            "evaluator": None if evaluator is None else evaluator.decoded_by(learned.decoder),
+            "codec": learned,
+            "config": {**config, **data.config},
+        }
+        if dry_run:
+            exchanged = [teachers.exchanged] if teachers.exchanged else []
+            rehearse(*run, console, data=data, teachers=teachers, problems=exchanged, **arguments)
+            return
         result = fit(
-            *(network, curriculum, train, out, settings),
-            evaluator=None if evaluator is None else evaluator.decoded_by(learned.decoder),
-            codec=learned,
-            config={**config, **data.config},
+            *run,
+            **arguments,
             # Late, since it takes long.
             before_training=_check_of(teachers, data, floor, console),
         )
@@ -176,8 +186,9 @@ def _teachers(
         console.print(f"teacher {role}: read from '{cached.cache.path}', {cached.cache}", markup=False)
     if caches:
         console.print(describe_views(caches), markup=False)
-    if teachers.disagreement:
-        console.print(f"warning: {teachers.disagreement}", markup=False)
+    for doubt in (teachers.disagreement, teachers.exchanged):
+        if doubt:
+            console.print(f"warning: {doubt}", markup=False)
     return teachers
 
 

@@ -26,6 +26,7 @@ class Fitting:
     performance: options.PerformanceOption = options.Performance.default
     workers: options.Workers = 0
     tensorboard: options.TensorBoard = False
+    spike: options.Spike = None
     seed: options.Seed = 0
 
     @property
@@ -45,6 +46,7 @@ class Fitting:
             checkpoint_steps=self.checkpoint_steps,
             keep=self.keep,
             tensorboard=self.tensorboard,
+            spike=self.spike,
         )
 
 

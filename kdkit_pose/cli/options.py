@@ -83,6 +83,18 @@ Keep = Annotated[
     int,
     typer.Option(min=1, help="How many of the newest checkpoints stay: beside the newest, one to fall back to."),
 ]
+Spike = Annotated[
+    float | None,
+    typer.Option("--spike", help="Tell of a loss that is more than so many times its running mean, 10 say."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Load everything, do one step of each stage, one evaluation and one checkpoint, in another folder, "
+        "say what was seen, and stop.",
+    ),
+]
 Augmentation = Annotated[bool, typer.Option("--augment/--no-augment", help="Scale, rotate, flip, half body.")]
 ExportOption = Annotated[
     Export, typer.Option("--export", help="Which epoch's student is written; best is by val/AP.")

@@ -135,6 +135,17 @@ class Teachers:
             "match both at once"
         )
 
+    @property
+    def exchanged(self) -> str | None:
+        """A line that says that the primary reads masks and the senior none; None where it is not so."""
+        readers: dict[str, MaskAwareTeacher | RoleCache] = {**self.networks, **self.caches}
+        if not {"primary", "senior"} <= readers.keys():
+            return None
+        primary, senior = (_read_masks([readers[role]]) for role in ("primary", "senior"))
+        if not primary or senior:
+            return None
+        return "the primary teacher reads masks and the senior reads none: are their files exchanged?"
+
     def student_decoder(self, curriculum: Curriculum) -> Decoder:
         """Return how to decode the student: ``centroid`` if its last stage teaches discs, else ``peak``.
 

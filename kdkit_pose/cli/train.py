@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,7 @@ from kdkit_pose import codecs, models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.datasets import skeleton_of
+from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import skeleton_in
@@ -41,6 +42,7 @@ def train(
     choice: CodecChoice,
     epochs: options.Epochs = 210,
     fitting: Fitting,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Train a teacher, or a plain student, on ground truth.
 
@@ -72,15 +74,13 @@ def train(
     with options_named(out, "--model"):
         check_run_folder(out, settings, {**config, "model": models.describe(network)})
         data = load_data(files, codec, body, fitting, console, masks=masks, reader=model)
-        result = fit(
-            network,
-            recipes.supervised(until=epochs, learning_rate=settings.rate(), outputs=network.heatmap_outputs),
-            data.train,
-            out,
-            settings,
-            evaluator=data.evaluator,
-            config={**config, **data.config},
-        )
+        course = recipes.supervised(until=epochs, learning_rate=settings.rate(), outputs=network.heatmap_outputs)
+        run = (network, course, data.train, out, settings)
+        arguments: dict[str, Any] = {"evaluator": data.evaluator, "config": {**config, **data.config}}
+        if dry_run:
+            rehearse(*run, console, data=data, **arguments)
+            return
+        result = fit(*run, **arguments)
     show_result(result, console)
 
 

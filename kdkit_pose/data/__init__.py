@@ -63,6 +63,7 @@ from kdkit_pose.data.images import PictureFolder, PictureSource
 from kdkit_pose.data.loading import loader
 from kdkit_pose.data.normalize import MEAN, STD, denormalize, normalize
 from kdkit_pose.data.packing import PackedKeypoints, pack, packed_bytes
+from kdkit_pose.data.picture_check import PictureCheck, check_pictures
 from kdkit_pose.data.pose_dataset import PoseDataset, Sample
 from kdkit_pose.data.preparing import PrepareSamples
 from kdkit_pose.data.skeletons import read_skeleton
@@ -76,6 +77,7 @@ __all__ = [
     "Crop",
     "Draw",
     "PackedKeypoints",
+    "PictureCheck",
     "PictureFolder",
     "PictureSource",
     "PoseDataset",
@@ -84,6 +86,7 @@ __all__ = [
     "Skipped",
     "Tally",
     "Unlabelled",
+    "check_pictures",
     "denormalize",
     "loader",
     "normalize",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kdkit.errors import DataError
 from kdkit.limits import Limits
-from kdkit_pose.data.integrity import Problem, find_problem
+from kdkit_pose.data.integrity import MISSING, UNREADABLE, Problem, find_problem
 from kdkit_pose.data.stored_size import stored_size
 
 # Most names; to take one apart as a path takes a hundred times as long.
@@ -60,9 +60,9 @@ class PictureFolder:
             with path.open("rb") as file:
                 found = find_problem(file, entry["width"], entry["height"])
         except FileNotFoundError:
-            return Problem("picture is missing", "there is no such file")
+            return Problem(MISSING, "there is no such file")
         except OSError as error:
-            return Problem("picture is unreadable", error.strerror or str(error))
+            return Problem(UNREADABLE, error.strerror or str(error))
         return found
 
     def check(self, entries: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 _TAIL = 64 * 1024
+MISSING = "picture is missing"
+UNREADABLE = "picture is unreadable"
+_EMPTY = "picture is empty"
+_ANOTHER_SIZE = "picture of another size"
+_TRUNCATED = "picture is truncated"
+UNLISTED = "its picture is not among the file's images"
+REASONS = (MISSING, UNREADABLE, _EMPTY, _ANOTHER_SIZE, _TRUNCATED, UNLISTED)
+"""Why persons cannot be seen, as a data set counts those that it leaves out."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -30,7 +38,7 @@ def find_problem(file: BinaryIO, width: int | None = None, height: int | None = 
     """
     start = file.read(24)
     if not start:
-        return Problem("picture is empty", "the file has 0 bytes")
+        return Problem(_EMPTY, "the file has 0 bytes")
     if start.startswith(b"\xff\xd8"):
         size, whole = _inspect_jpeg(file)
     elif start.startswith(_PNG) or _PNG.startswith(start):
@@ -39,10 +47,10 @@ def find_problem(file: BinaryIO, width: int | None = None, height: int | None = 
         return None
     if size is not None and width is not None and size != (width, height):
         return Problem(
-            "picture of another size",
+            _ANOTHER_SIZE,
             f"the annotations say {width}x{height}, the file holds {size[0]}x{size[1]} pixels as stored",
         )
-    return None if whole else Problem("picture is truncated", "its end is missing; copy or download it again")
+    return None if whole else Problem(_TRUNCATED, "its end is missing; copy or download it again")
 
 
 def jpeg_size(file: BinaryIO) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from typing import Any
 from kdkit.errors import DataError
 from kdkit.limits import Limits
 from kdkit_pose.data.images import PictureFolder, PictureSource
-from kdkit_pose.data.integrity import Problem
+from kdkit_pose.data.integrity import UNLISTED, Problem
 from kdkit_pose.data.numerals import is_id
 from kdkit_pose.data.skipped import Skipped
 
@@ -49,7 +49,7 @@ class Pictures:
         """The entry of a picture; None, noted in ``report`` under ``name``, if it cannot be used."""
         entry = self.entries.get(image_id)
         if entry is None:
-            report.left_out.add("its picture is not among the file's images", f"{name} of picture {image_id}")
+            report.left_out.add(UNLISTED, f"{name} of picture {image_id}")
             return None
         if image_id not in self._problems:
             self._problems[image_id] = self._look(entry)

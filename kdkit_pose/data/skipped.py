@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from kdkit_pose.data.integrity import REASONS
+
 _NAMES_KEPT = 5
 
 
@@ -58,6 +60,11 @@ class Skipped:
 
     left_out: Tally = field(default_factory=Tally)
     noted: Tally = field(default_factory=Tally)
+
+    @property
+    def of_pictures(self) -> dict[str, int]:
+        """The counts of those that were left out because their pictures cannot be used, by reason."""
+        return {reason: count for reason, count in self.left_out.counts.items() if reason in REASONS}
 
     def __str__(self) -> str:
         return f"left out: {self.left_out}\nnoted: {self.noted}"

@@ -16,6 +16,7 @@ from kdkit.processes import Processes
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.convention import require_convention
 from kdkit_pose.data.categories import person_categories
+from kdkit_pose.data.skipped import Skipped
 from kdkit_pose.evaluation.annotations import Annotations, load_annotations
 from kdkit_pose.evaluation.metrics import Boxes, Metrics, coco_metrics
 from kdkit_pose.evaluation.nms import oks_nms
@@ -95,6 +96,37 @@ class Evaluator:
         other = copy.copy(self)
         other._codec = replace(self._codec, decoder=decoder)
         return other
+
+    def few(self, persons: int) -> "Evaluator":
+        """The same evaluation on the first persons alone, which are read now: to see that all goes through.
+
+        With a detector's boxes, all that is annotated in their pictures counts.
+        """
+        first = next(iter(self._loader))
+        batch = {name: value[:persons] for name, value in first.items()}
+        pictures, ids = set(batch["image_id"].tolist()), set(batch["id"].tolist())
+        whole, of_truth = self._annotations.dataset, self._boxes == "ground truth"
+        other = copy.copy(self)
+        other._loader = [batch]
+        other._annotations = load_annotations(
+            {
+                **whole,
+                "images": [image for image in whole["images"] if image["id"] in pictures],
+                "annotations": [
+                    one
+                    for one in whole["annotations"]
+                    if one["image_id"] in pictures and (one["id"] in ids or not of_truth)
+                ],
+            },
+            self._skeleton,
+        )
+        return other
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What the loader's data set left out, counted by reason; nothing where it does not say."""
+        skipped = getattr(getattr(self._loader, "dataset", None), "skipped", None)
+        return dict(skipped.left_out.counts) if isinstance(skipped, Skipped) else {}
 
     def fingerprint(self) -> str:
         """A SHA-256 of the ground truth and, where the loader's data set has one, of its fingerprint."""

@@ -109,6 +109,7 @@ def fit_masks(
         trackers=("tensorboard",) if settings.tensorboard else (),
         cpu=settings.cpu,
         progress=settings.progress,
+        spike=settings.spike,
     ).fit()
     predictor.load_state_dict(open_checkpoint(result.student).content)
     scores = evaluator.scores(predictor)

@@ -304,3 +304,14 @@ def test_repr_marks_the_active_stage():
     curriculum.end_epoch()
     assert "-> 2. b, until Epochs(count=1)" in repr(curriculum)
     assert "0x" not in repr(curriculum)
+
+
+def test_a_shortened_one_differs_only_in_how_long_its_stages_last(toy):
+    long = toy.curriculum(learning_rate=Linear(1e-2, 1e-3), warmup_steps=3, optimizer="fresh", freeze=["0"])
+    short = long.shortened(Steps(1))
+    for one, other in zip(long, short, strict=True):
+        assert other.until == Steps(1)
+        for name in ("name", "objectives", "learning_rate", "warmup_steps", "optimizer", "freeze"):
+            assert getattr(one, name) == getattr(other, name)
+    short.advance()
+    assert (short.index, long.index) == (1, 0)

@@ -408,3 +408,9 @@ def test_a_loss_of_probabilities_needs_some(run, small_network, tmp_path, activa
     with pytest.raises(ConfigurationError, match=words):
         run(tmp_path / "run", network=small_network(activation=activation), curriculum=curriculum)
     assert not (tmp_path / "run").exists()
+
+
+def test_its_config_says_who_was_left_out(run, tmp_path):
+    run(tmp_path)
+    notes = json.loads((tmp_path / "config.json").read_text())["notes"]
+    assert notes["left_out"].keys() == {"train", "val"}

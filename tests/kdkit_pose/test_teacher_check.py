@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdkit import ConfigurationError
-from kdkit_pose.teacher_check import DOUBTFUL_AP, check_teachers
+from kdkit_pose.teacher_check import DOUBTFUL_AP, check_teachers, doubtful_order
 
 
 class Scores:
@@ -124,3 +124,10 @@ def test_teachers_go_back_to_where_they_were(check, teachers, monkeypatch):
     monkeypatch.setattr(ModuleTeacher, "to", lambda self, device: moves.append((self.name, device)) or self)
     check(0.7, 0.8, device=here)
     assert moves == [("primary", here), ("primary", there), ("senior", here), ("senior", there)]
+
+
+def test_a_later_teacher_that_is_clearly_worse_is_doubted():
+    assert doubtful_order({"primary": 0.5, "senior": 0.4}) == []
+    assert doubtful_order({"primary": 0.2, "senior": 0.9}) == []
+    (line,) = doubtful_order({"primary": 0.7, "senior": 0.4})
+    assert "'senior' has AP 0.400 and 'primary' before it 0.700: are their files exchanged?" in line

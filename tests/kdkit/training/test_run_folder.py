@@ -1,5 +1,6 @@
 """The run folder looked at beforehand: what cannot be used is said, and nothing is changed."""
 
+import json
 import os
 
 import pytest
@@ -69,3 +70,13 @@ def test_a_place_that_cannot_be_written_to(tmp_path, monkeypatch, place):
     with pytest.raises(RunFolderError, match="cannot be written to"):
         RunFolder(tmp_path / place).check(CONFIG)
     assert looked == [(tmp_path, os.W_OK | os.X_OK)]
+
+
+def test_notes_are_written_and_never_compared(tmp_path):
+    RunFolder(tmp_path, {"left_out": {"train": {"crowd region": 3}}}).open({"a": 1}, may_continue=True)
+    folder = RunFolder(tmp_path, {"left_out": {}})
+    folder.metrics.write_text("")
+    assert json.loads(folder.config.read_text())["notes"] == {"left_out": {"train": {"crowd region": 3}}}
+    folder.check({"a": 1})
+    with pytest.raises(RunFolderError, match="differs in a "):
+        folder.check({"a": 2})

@@ -7,6 +7,7 @@ from torch import nn
 
 from kdkit.errors import BatchError, ConfigurationError, DataError
 from kdkit_pose.codecs import DARK, Codec
+from kdkit_pose.data import loader
 from kdkit_pose.evaluation import Evaluator, coco_metrics, evaluating, predict, write_results
 from kdkit_pose.geometry import apply_affine, box_to_center_scale
 from kdkit_pose.skeleton import COCO
@@ -170,3 +171,25 @@ def test_maps_that_are_not_finite_score_nothing(truth):
     assert all(result["score"] == 0 for result in results)
     assert np.isfinite([result["keypoints"] for result in results]).all()
     assert Evaluator(batches(truth), truth, CODEC)(Broken())["val/AP"] < 0.1
+
+
+def test_a_few_persons_are_all_that_counts(tiny_people, small_network):
+    data = tiny_people(drawing=2, pictures=4)
+    whole = Evaluator(loader(data, 64), data.coco_dict(), data.codec, flip=False)
+    few = whole.few(2)
+    network = small_network().eval()
+    assert {result["image_id"] for result in few.results(network)} <= set(data.people.image_ids[:2].tolist())
+    # Scored are these persons alone: an answer of the truth itself finds all of them.
+    truth = {one["id"]: one for one in data.coco_dict()["annotations"]}
+    keys = ("image_id", "category_id", "keypoints")
+    answers = [{key: truth[name][key] for key in keys} | {"score": 1.0} for name in data.annotation_ids[:2]]
+    assert few.score(answers)["AR"] == 1.0
+    assert whole.score(answers)["AR"] < 1.0
+
+
+def test_it_says_whom_its_data_left_out(tiny_people):
+    data = tiny_people(drawing=2, pictures=2)
+    data.skipped.left_out.add("crowd region", "annotation 7", 3)
+    evaluator = Evaluator(loader(data, 8), data.coco_dict(), data.codec)
+    assert evaluator.left_out["crowd region"] == 3
+    assert Evaluator([], data.coco_dict(), data.codec).left_out == {}
