@@ -221,6 +221,10 @@ def test_compiled_in_one_graph_equals_eager_and_is_compiled_once(toy):
     assert hooks(distiller.student.module) == 0
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith("2.11."),
+    reason="torch 2.11 wants distiller.compile(), which names features first",
+)
 def test_plain_torch_compile_works_too(toy):
     eager = learn(feature_distiller(toy), toy)
     distiller = feature_distiller(toy)

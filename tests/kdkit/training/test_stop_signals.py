@@ -18,6 +18,14 @@ from .test_trainer import evaluate, outcome, trainer
 STOPS = [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """SIGINT is as at a terminal, also where the tests themselves were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Signalling:
     """A loader during whose n-th batch a signal comes."""
 
