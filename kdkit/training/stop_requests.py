@@ -48,9 +48,13 @@ class StopRequests:
         if step is None or step % self._every == 0:
             self.asked = self._processes.largest(self._signals.asked or 0) or None
 
-    def stop(self) -> None:
-        """Raise TrainingStopped if any process was asked to stop."""
-        if self.asked is not None:
+    def stop(self, *, unless: bool) -> None:
+        """Raise TrainingStopped if any process was asked to stop.
+
+        Args:
+            unless: there is nothing left to stop.
+        """
+        if self.asked is not None and not unless:
             raise TrainingStopped(self.asked)
 
     def at_once(self) -> AbstractContextManager[None]:

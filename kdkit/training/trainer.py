@@ -216,7 +216,7 @@ class Trainer:
             while not curriculum.finished:
                 self._run_epoch()
                 self._stops.hear()
-                self._stop_if_asked()
+                self._stops.stop(unless=curriculum.finished)
         return self._finish()
 
     def step(self, *batches: Batch) -> Stage | None:
@@ -262,7 +262,7 @@ class Trainer:
             self._stops.hear(curriculum.steps)
             if self._stops.asked or (self._checkpoint_steps and curriculum.steps % self._checkpoint_steps == 0):
                 self._save()
-            self._stop_if_asked()
+            self._stops.stop(unless=curriculum.finished)
         if self._batches == 0:
             raise ConfigurationError(f"the training loader gave no batch in epoch {curriculum.epochs + 1}")
         self._end_epoch()
@@ -316,10 +316,6 @@ class Trainer:
             raise
         self.distiller.student.train()
         return metrics
-
-    def _stop_if_asked(self) -> None:
-        if not self.distiller.curriculum.finished:
-            self._stops.stop()
 
     def _save(self, *, best: bool = False) -> None:
         self._step.look()
