@@ -7,7 +7,7 @@ bin := $(VENV)/bin
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit docs compat fuzz bench bench-gpu profile results build clean
+.PHONY: help setup demo test lint format types unit docs compat fuzz chaos bench bench-gpu profile results build clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ compat: ## The tests in another environment: JOB=lowest, newest, wheel, or an in
 fuzz: $(stamp) ## Spoil 10,000 annotation files and 10,000 checkpoints and caches; each is read or refused.
 	$(bin)/python benchmarks/fuzz.py --count 10000
 	$(bin)/python benchmarks/fuzz_atheris.py --seconds 60
+
+# Trainings that are killed in the middle of anything, with results in benchmarks/results/.
+chaos: $(stamp) ## Kill a distillation 25 times, go on each time, and compare the students bit by bit.
+	$(bin)/python benchmarks/chaos.py --kills 25
 
 suites := $(bin)/python -m pytest -c benchmarks/suites/pytest.ini benchmarks/suites
 pages := $(bin)/python benchmarks/page.py && $(bin)/python benchmarks/coco_cost.py --page

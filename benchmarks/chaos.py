@@ -1,5 +1,6 @@
 """Kills a real `kdkit-pose distill` again and again, goes on each time, and compares the students bit by bit.
 
+    python benchmarks/chaos.py --kills 25               # as make chaos does
     python benchmarks/chaos.py --out runs/chaos --json runs/chaos.json
 
 Small teachers are trained on drawn people, and a student is distilled once without being disturbed. Then for each
@@ -23,6 +24,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -184,13 +186,19 @@ def moments(kills: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--out", type=Path, help="a new folder; by default one that is removed afterwards")
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--pictures", type=int, default=12, help="of drawn people to learn from")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--side-by-side", type=int, default=2, help="runs at once")
-    parser.add_argument("--json", type=Path, help="write the table there, too")
+    parser.add_argument("--json", type=Path, help="by default benchmarks/results/chaos-MACHINE.json")
     options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        options.out = options.out or Path(folder) / "chaos"
+        kill_all(options)
+
+
+def kill_all(options: argparse.Namespace) -> None:
     started = time.monotonic()
     chaos = Chaos(options.out, options.pictures, options.seed)
     chaos.prepare()
@@ -207,16 +215,18 @@ def main() -> None:
     hits = sum(kill.hit for kill in kills)
     seconds = time.monotonic() - started
     print(f"{hits} of {len(kills)} killed, {alike} of {len(kills)} identical, {seconds:.0f} s in all")
-    if options.json:
-        result = {
-            "kills": [asdict(kill) for kill in kills],
-            "undisturbed_seconds": chaos.seconds,
-            "seconds": seconds,
-            "machine": asdict(Machine.here()),
-            "versions": versions(),
-            "commit": commit(),
-        }
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    machine = Machine.here()
+    result = {
+        "kills": [asdict(kill) for kill in kills],
+        "undisturbed_seconds": chaos.seconds,
+        "seconds": seconds,
+        "machine": asdict(machine),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    path = options.json or ROOT / "benchmarks" / "results" / f"chaos-{machine.file}"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written: {path}")
     if alike < len(kills):
         raise SystemExit(1)
 
