@@ -1,8 +1,11 @@
 """Reading the samples of shards: tar files in WebDataset's layout."""
 
 import hashlib
+import os
 import tarfile
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,18 +43,42 @@ class Shards:
         if open_shard is None:
             for shard in self.index.shards:
                 self._check_size(shard)
+        self._ends = list(accumulate(shard.samples for shard in self.index.shards))
+        self._next: list[Any] = [None, None]  # a place, and what reads on from there; copies share it
 
     def __len__(self) -> int:
         """How many samples there are."""
         return self.index.samples
 
-    def read(self, number: int, start: int = 0, stop: int | None = None) -> Iterator[ShardSample]:
+    def sample(self, row: int) -> ShardSample:
+        """Return one sample, by its place in the set: fast for places that follow each other.
+
+        Raises:
+            IndexError: there is no such place.
+            DataError: as :meth:`read`.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"sample {row} of {len(self)}")
+        shard = bisect_right(self._ends, row)
+        start = row - (self._ends[shard - 1] if shard else 0)
+        # A forked process must not move the file of the one that opened it.
+        place = (os.getpid(), shard, start)
+        if self._next[0] != place:
+            self._next[:] = [place, self.read(shard, start)]
+        found: ShardSample = next(self._next[1])
+        self._next[0] = (*place[:2], start + 1)
+        return found
+
+    def read(
+        self, number: int, start: int = 0, stop: int | None = None, names: Collection[str] | None = None
+    ) -> Iterator[ShardSample]:
         """Yield the samples of one shard, in its order.
 
         Args:
             number: the shard's place in the index.
             start: how many to skip.
             stop: where to end; by default at the shard's end.
+            names: which files of a sample are read; by default all.
 
         Raises:
             DataError: naming the shard: it is missing, damaged, cut off, or holds another number of samples than
@@ -75,7 +102,7 @@ class Shards:
                         if found > stop:
                             break
                         if found > start:
-                            yield _read_sample(tar, group, place)
+                            yield _read_sample(tar, group, place, names)
         except _DAMAGE as error:
             if isinstance(error, DataError):
                 raise
@@ -109,6 +136,10 @@ class Shards:
 
     def __repr__(self) -> str:
         return f"Shards({len(self)} samples in {len(self.index.shards)} shards of '{self.folder}')"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Open files do not travel.
+        return self.__dict__ | {"_next": [None, None]}
 
     def _open(self, shard: Shard) -> BinaryIO:
         if self._open_shard is not None:
@@ -187,10 +218,12 @@ def _headers(tar: tarfile.TarFile, limit: int) -> Iterator[dict[str, Any]]:
         yield {"fname": info.name, "data": info, "__url__": ""}
 
 
-def _read_sample(tar: tarfile.TarFile, group: dict[str, Any], place: str) -> ShardSample:
+def _read_sample(
+    tar: tarfile.TarFile, group: dict[str, Any], place: str, names: Collection[str] | None
+) -> ShardSample:
     members = {}
     for name, info in group.items():
-        if isinstance(info, tarfile.TarInfo):
+        if isinstance(info, tarfile.TarInfo) and (names is None or name in names):
             file = tar.extractfile(info)
             members[name] = b"" if file is None else file.read()
     return ShardSample(group["__key__"], members, place)
