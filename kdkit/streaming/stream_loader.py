@@ -43,6 +43,7 @@ class StreamLoader:
             this one.
         views: the number of different views of a sample: the view is the epoch modulo this. Without it, the epoch.
         processes: those that share the batches; by default those of torch's process group, when it is iterated.
+        worker_init: called in each worker with its number, before it reads.
 
     Attributes:
         shared: true: each process gets its samples only.
@@ -115,7 +116,7 @@ class StreamLoader:
         return {
             "shards": self.shards.index.fingerprint,
             "lanes": order.lanes,
-            "buffer": order.buffer if order.shuffle else 0,
+            "buffer": order.buffer,
         }
 
     def __iter__(self) -> Iterator[Batch]:

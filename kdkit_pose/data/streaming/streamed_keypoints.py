@@ -42,9 +42,13 @@ class StreamedKeypoints(CutPersons):
         masks: Whether samples have a ``mask``; by default where masks were kept.
         canonical: Whether samples have ``warp`` and ``mirrored``, for a `kdkit.cache.CanonicalTeacher`.
         open_shard: As for `kdkit.streaming.Shards`: opens shards that lie elsewhere.
+        lanes: As for `kdkit.streaming.StreamLoader`; `kdkit_pose.fit` reads the shards so.
+        buffer: Likewise.
 
     Attributes:
         shards: The shards.
+        lanes: As given.
+        buffer: As given.
 
     Raises:
         DataError: The folder holds no shards of persons, is not finished, or damaged.
@@ -64,10 +68,13 @@ class StreamedKeypoints(CutPersons):
         masks: bool | None = None,
         canonical: bool = False,
         open_shard: OpenShard | None = None,
+        lanes: int | None = None,
+        buffer: int = 1024,
     ) -> None:
         folder = Path(path)
         header, self._masked = _read_persons(folder)
         super().__init__(folder, header, codec=codec, augment=augment, seed=seed, masks=masks, canonical=canonical)
+        self.lanes, self.buffer = lanes, buffer
         self.shards = Shards(folder, open_shard=open_shard)
         if len(self.shards) != header.persons:
             raise DataError(
