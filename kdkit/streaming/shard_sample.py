@@ -5,8 +5,10 @@ import io
 import json
 import math
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from tokenize import TokenError
 from typing import Any
 
@@ -17,6 +19,8 @@ from kdkit.errors import DataError
 
 # What numpy's parser of headers comes upon.
 _DAMAGE = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, OverflowError, TokenError)
+# How long the header is, by the format's version.
+_LENGTHS = {(1, 0): struct.Struct("<H"), (2, 0): struct.Struct("<I")}
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -91,17 +95,37 @@ class ShardSample:
 
 def _array(content: bytes) -> npt.NDArray[Any]:
     """Read an array without copying it, and without room for more than is there."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"version {version} of the format")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are never read")
-    begin, count = stream.tell(), math.prod(shape)
+    begin = _header_end(content)
+    shape, by_columns, dtype = _parsed(content[:begin])
+    count = math.prod(shape)
     if any(length < 0 for length in shape) or len(content) - begin != count * dtype.itemsize:
         raise ValueError(f"{shape} of {dtype} are not in {len(content) - begin} bytes")
     if not count:
         return np.empty(shape, dtype)
     return np.frombuffer(content, dtype, count, begin).reshape(shape, order="F" if by_columns else "C")
+
+
+def _header_end(content: bytes) -> int:
+    """Return where an array's header ends, as its first bytes say."""
+    version = np.lib.format.read_magic(io.BytesIO(content[:8]))
+    if version not in _LENGTHS:
+        raise ValueError(f"version {version} of the format")
+    length = _LENGTHS[version]
+    if len(content) < 8 + length.size:
+        raise EOFError("its header is cut off")
+    begin = 8 + length.size + int(length.unpack_from(content, 8)[0])
+    if begin > len(content):
+        raise EOFError("its header is cut off")
+    return begin
+
+
+@lru_cache(maxsize=256)  # a set's samples have few, and numpy takes long to read one
+def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether it is laid out by columns, and type."""
+    stream = io.BytesIO(header)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never read")
+    return shape, by_columns, dtype

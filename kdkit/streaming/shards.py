@@ -102,7 +102,7 @@ class Shards:
                         if found > stop:
                             break
                         if found > start:
-                            yield _read_sample(tar, group, place, names)
+                            yield ShardSample(group["__key__"], _read_files(file, group, names), place)
         except _DAMAGE as error:
             if isinstance(error, DataError):
                 raise
@@ -218,12 +218,13 @@ def _headers(tar: tarfile.TarFile, limit: int) -> Iterator[dict[str, Any]]:
         yield {"fname": info.name, "data": info, "__url__": ""}
 
 
-def _read_sample(
-    tar: tarfile.TarFile, group: dict[str, Any], place: str, names: Collection[str] | None
-) -> ShardSample:
+def _read_files(file: BinaryIO, group: dict[str, Any], names: Collection[str] | None) -> dict[str, bytes]:
+    """Read a sample's files, without the copies that the tar file's own reading makes."""
     members = {}
     for name, info in group.items():
         if isinstance(info, tarfile.TarInfo) and (names is None or name in names):
-            file = tar.extractfile(info)
-            members[name] = b"" if file is None else file.read()
-    return ShardSample(group["__key__"], members, place)
+            file.seek(info.offset_data)
+            members[name] = file.read(info.size)
+            if len(members[name]) != info.size:
+                raise tarfile.ReadError(f"'{name}' of sample '{group['__key__']}' is cut off")
+    return members

@@ -80,7 +80,7 @@ class StreamLoader:
         counts = tuple(shard.samples for shard in shards.index.shards)
         self.lanes = Lanes(counts, batch_size, lanes, seed, shuffle, buffer)
         self.shards, self.dataset = shards, dataset
-        self.batch_size, self.workers, self.views = batch_size, workers, views
+        self.batch_size, self.num_workers, self.views = batch_size, workers, views
         self.epoch = 0
         self._processes, self._worker_init, self._skip = processes, worker_init, 0
         self._own_lanes()
@@ -123,7 +123,7 @@ class StreamLoader:
         # Not a generator function: epoch and skip must be read now, not when the first batch is asked for.
         start, self._skip = self._skip, 0
         own = self._own_lanes()
-        workers = min(self.workers, len(own))
+        workers = min(self.num_workers, len(own))
         parts = [own[i * len(own) // workers : (i + 1) * len(own) // workers] for i in range(workers)] or [own]
         stream = _Stream(self.shards, self.dataset, self.lanes, parts, self.epoch, self.view, start)
         if not workers:

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import cv2
@@ -19,6 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 
 PERSON = "person.npy"
 """The person's geometry: one record of `kdkit_pose.data.packing.geometry.record_type`."""
+_MOST = 10**9  # pixels, along any axis
 _RAW, _PNG = "pixels.npy", "png"
 # Where a PNG file says how large it is: behind its signature and the head of its first chunk.
 _PNG_SIZE = struct.Struct(">16xII")
@@ -49,25 +50,46 @@ def person_files(record: Records, pixels: Pixels, encoding: Encoding) -> Mapping
     return files | {_PNG: cv2.imencode(".png", cv2.cvtColor(pixels, order))[1].tobytes()}
 
 
-def read_person(sample: ShardSample, expected: np.dtype[Any]) -> Records:
-    """Return a person's record [1].
+def read_persons(samples: Sequence[ShardSample], expected: np.dtype[Any]) -> Records:
+    """Return the records [N] of persons.
 
     Raises:
-        DataError: It is missing, damaged or of another kind.
+        DataError: One is missing, damaged or of another kind.
     """
-    record: Records = sample.array(PERSON)
-    if record.dtype != expected or record.shape != (1,) or record["planes"][0] not in (3, 4):
-        raise DataError(f"{sample.source}: sample '{sample.key}' is no person of this set")
-    return record
+    single = [sample.array(PERSON) for sample in samples]
+    for sample, record in zip(samples, single, strict=True):
+        if record.dtype != expected or record.shape != (1,):
+            raise _no_person(sample)
+    records: Records = np.concatenate(single)
+    sound = _are_sound(records)
+    if not sound.all():
+        raise _no_person(samples[int(np.argmin(sound))])
+    return records
 
 
-def read_pixels(sample: ShardSample, record: Records) -> Pixels:
+def _are_sound(records: Records) -> npt.NDArray[np.bool_]:
+    """Whether a person's numbers can be those of one, each [N]."""
+    sound: npt.NDArray[np.bool_] = np.isin(records["planes"], (3, 4)) & (records["picture_width"] >= 1)
+    for name in ("stored", "scale"):
+        sound &= (records[name] > 0).all(axis=1)
+    sound &= (records["window"][:, 2:] >= 1).all(axis=1)
+    for name in ("picture_width", "window", "stored", "center", "scale", "keypoints"):
+        # Not so where a number is NaN.
+        sound &= (np.abs(records[name].reshape(len(records), -1)) < _MOST).all(axis=1)
+    return sound
+
+
+def _no_person(sample: ShardSample) -> DataError:
+    return DataError(f"{sample.source}: sample '{sample.key}' is no person of this set, or damaged")
+
+
+def read_pixels(sample: ShardSample, record: np.void) -> Pixels:
     """Return a person's pixels, uint8 [h, w, 3], or [h, w, 4] with the mask, of the size that its record says.
 
     Raises:
         DataError: They are missing, damaged or of another size.
     """
-    (width, height), planes = record["stored"][0].tolist(), int(record["planes"][0])
+    (width, height), planes = record["stored"].tolist(), int(record["planes"])
     if _PNG in sample.members:
         content = sample.member(_PNG)
         # Before there is room made for them.

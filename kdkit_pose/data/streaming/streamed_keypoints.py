@@ -17,7 +17,7 @@ from kdkit_pose.data.augment import Augment
 from kdkit_pose.data.packing.cut_persons import CutPersons, Pixels
 from kdkit_pose.data.packing.geometry import Records, record_type
 from kdkit_pose.data.packing.header import Header
-from kdkit_pose.data.streaming.person_files import PERSON, read_person, read_pixels
+from kdkit_pose.data.streaming.person_files import PERSON, read_persons, read_pixels
 from kdkit_pose.data.streaming.shard import PERSONS
 
 _HELD = ("people", "_picture_widths", "_own_masks", "_to_picture")
@@ -103,11 +103,11 @@ class StreamedKeypoints(CutPersons):
         """
         places = [index if isinstance(index, tuple) else (index, 0) for index in indices]
         samples = [self._sample(place) for place, _ in places]
-        records = [read_person(sample, self._record) for sample in samples]
+        records = read_persons(samples, self._record)
         # This data set, of these persons alone.
         batch = copy.copy(self)
         batch._batch = [read_pixels(*pair) for pair in zip(samples, records, strict=True)]
-        batch._hold(np.concatenate(records))
+        batch._hold(records)
         rows = [(row, view) for row, (_, view) in enumerate(places)]
         return CutPersons.__getitems__(batch, rows)
 
@@ -132,8 +132,8 @@ class StreamedKeypoints(CutPersons):
 
     def _scan(self) -> Records:
         numbers = range(len(self.shards.index.shards))
-        samples = (sample for number in numbers for sample in self.shards.read(number, names=(PERSON,)))
-        return np.concatenate([read_person(sample, self._record) for sample in samples])
+        samples = (list(self.shards.read(number, names=(PERSON,))) for number in numbers)
+        return np.concatenate([read_persons(of_shard, self._record) for of_shard in samples])
 
 
 def _read_persons(folder: Path) -> tuple[Header, int]:

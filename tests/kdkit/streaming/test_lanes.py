@@ -58,6 +58,9 @@ def test_epochs_and_seeds_differ_and_without_shuffling_nothing_does():
         (seed, epoch): row(Lanes(counts, 4, 2, seed=seed), epoch, 0) for seed in range(2) for epoch in range(3)
     }
     assert len({tuple(one) for one in rows.values()}) == 6
+    orders = {tuple(Lanes(counts, 4, 2, seed=seed).shard_order(epoch)) for seed, epoch in rows}
+    assert len(orders) == 6
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(12))}
     still = Lanes(counts, 4, 2, shuffle=False)
     assert row(still, 0, 0) == row(still, 7, 0) == [(shard, i) for shard in range(6) for i in range(5)]
 

@@ -254,3 +254,24 @@ def test_without_the_package_the_extra_is_named(monkeypatch, tmp_path):
     for use in (lambda: Shards(tmp_path), lambda: index_shards(tmp_path), lambda: write_shard(tmp_path / "a", [])):
         with pytest.raises(ConfigurationError, match=r"pip install 'kdkit\[streaming\]'"):
             use()
+
+
+def test_mutated_shards_are_samples_or_named(make_shards):
+    folder, draw = make_shards((3,)), np.random.default_rng(0)
+    path = folder / "shard-00000.tar"
+    good, read, told = path.read_bytes(), 0, []
+    for _ in range(400):
+        content = bytearray(good)
+        for place in draw.integers(0, 6000, draw.integers(1, 5)):
+            content[place : place + 1] = draw.bytes(draw.integers(0, 3))
+        path.write_bytes(content)
+        try:
+            index_shards(folder)
+            for sample in Shards(folder).read(0):
+                sample.array("npy"), sample.json("json")
+            read += 1
+        except DataError as error:
+            told.append(str(error))
+    assert read > 10
+    assert len(told) > 100
+    assert all("shard-00000.tar" in message for message in told)

@@ -17,6 +17,7 @@ class Fragile(StreamLoader):
     left = -1
 
     def __iter__(self):
+        self.epochs = [*getattr(self, "epochs", []), self.epoch]
         for batch in super().__iter__():
             if self.left == 0:
                 raise Killed
@@ -57,6 +58,7 @@ def test_resumed_equals_never_stopped_to_the_bit(toy, make_shards, tmp_path, wor
             progress=False,
         )
         trainer.fit()
+        assert loader.epochs == list(range(loader.epochs[0], 4))
         return torch.load(out / "checkpoints" / "last.pt", weights_only=True)["network"]
 
     straight = fit(tmp_path / "straight")

@@ -14,7 +14,7 @@ from kdkit import CachedTeacher, ModuleTeacher, build_cache
 from kdkit.cache import CachedDataset, Dense
 from kdkit.errors import ConfigurationError, DataError
 from kdkit.processes import Processes
-from kdkit.streaming import Shards, StreamLoader, index_shards, write_shard
+from kdkit.streaming import Shards, ShardSample, StreamLoader, index_shards, write_shard
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import Augment, CocoKeypoints, PackedKeypoints, StreamedKeypoints, loader, shard
 from kdkit_pose.data.maskless import without_masks
@@ -233,7 +233,7 @@ def test_masks_can_be_left_out(tiny_people: Any, streamed: Any) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["raw", "png"])
-@pytest.mark.parametrize("damage", ["none", "size", "cut", "record", "missing"])
+@pytest.mark.parametrize("damage", ["none", "size", "cut", "record", "numbers", "missing"])
 def test_damaged_persons_are_named(tiny_people: Any, streamed: Any, encoding: Any, damage: str) -> None:
     folder = streamed(tiny_people(), encoding=encoding, shard_bytes=10**7)
     path = folder / "shard-000000.tar"
@@ -247,6 +247,12 @@ def test_damaged_persons_are_named(tiny_people: Any, streamed: Any, encoding: An
     elif damage == "record":
         buffer = io.BytesIO()
         np.save(buffer, np.zeros(1))
+        first[PERSON] = buffer.getvalue()
+    elif damage == "numbers":
+        record = ShardSample("0", first, "").array(PERSON).copy()
+        record["center"] = np.nan
+        buffer = io.BytesIO()
+        np.save(buffer, record)
         first[PERSON] = buffer.getvalue()
     elif damage == "missing":
         del first[pixels]
