@@ -52,6 +52,12 @@ def borrow_generator(seed: int, sample_id: int, view: int) -> np.random.Generato
     return generator
 
 
+def order_generator(seed: int, epoch: int, part: int = 0) -> np.random.Generator:
+    """The random numbers of an epoch's order, or of a part of it: a pure function of the three integers, and none
+    that a sample has."""
+    return _generator(_ORDER, seed, part, epoch)
+
+
 class ViewSampler(Sampler[tuple[int, int]]):
     """Yields (index, view) for every sample of a data set, in an order that depends on seed and epoch alone.
 
@@ -107,7 +113,7 @@ class ViewSampler(Sampler[tuple[int, int]]):
         start, self._skip = self._skip, 0
         order = np.arange(self.size)
         if self.shuffle:
-            order = _generator(_ORDER, self.seed, 0, self.epoch).permutation(self.size)
+            order = order_generator(self.seed, self.epoch).permutation(self.size)
         view = self.view
         return ((int(index), view) for index in order[start:])
 

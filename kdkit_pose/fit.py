@@ -24,17 +24,19 @@ from kdkit import (
     Trainer,
     TrainingResult,
 )
+from kdkit.streaming import StreamLoader
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models
 from kdkit_pose.cached_samples import cached_teachers, common_views, with_records
 from kdkit_pose.codecs import Codec
 from kdkit_pose.convention import require_convention
-from kdkit_pose.data import PoseDataset, loader
+from kdkit_pose.data import PoseDataset
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.models import PoseNetwork
 from kdkit_pose.pose_student import pose_student
 from kdkit_pose.probability_losses import check_probability_losses
 from kdkit_pose.skeleton import Skeleton
+from kdkit_pose.training_batches import order_settings, training_batches
 
 RateName = Literal["step", "cosine", "constant"]
 Prepare = Callable[[dict[str, Tensor]], dict[str, Tensor]]
@@ -157,7 +159,7 @@ def fit(
         curriculum: the stages; a plain one has no teachers. A stage without a learning rate gets the settings'.
             Every stage has an objective for each of ``network.heatmap_outputs``, see
             :func:`kdkit_pose.pose_student`.
-        train: the training persons, decoded or packed.
+        train: the training persons, decoded, packed or streamed.
         out: the run's folder.
         settings: how to train.
         evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too.
@@ -194,7 +196,7 @@ def prepared(
     *,
     evaluator: Evaluator | None,
     codec: Codec | None,
-) -> tuple[Distiller, DataLoader[Any]]:
+) -> tuple[Distiller, DataLoader[Any] | StreamLoader]:
     """Return the distiller and the loader of :func:`fit`, once all is known to fit together."""
     check_batch_size(settings, train)
     require_convention(evaluator, train.codec)
@@ -209,15 +211,8 @@ def prepared(
     cached = cached_teachers(distiller.teachers)
     samples = with_records(train, cached)
     distiller.check(_first(samples, train.prepare))
-    batches = loader(
-        *(samples, settings.batch_size),
-        seed=settings.seed,
-        shuffle=True,
-        workers=settings.workers,
-        drop_last=True,
-        views=common_views(cached),
-    )
-    return distiller, batches
+    given: dict[str, Any] = {"seed": settings.seed, "workers": settings.workers, "views": common_views(cached)}
+    return distiller, training_batches(train, samples, settings.batch_size, **given)
 
 
 def trainer_arguments(
@@ -235,6 +230,7 @@ def trainer_arguments(
         **settings.to_config(),
         "model": models.describe(network),
         "data": train.fingerprint(),
+        **order_settings(train, settings.batch_size),
         "predicted_masks": None if predicted is None else predicted.to_json(),
         **_held_out(evaluator),
         **(config or {}),

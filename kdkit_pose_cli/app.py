@@ -23,6 +23,10 @@ COMMANDS = {
         "kdkit_pose.cli.pack",
         "Cut a data set's persons out once, for training that decodes no pictures.",
     ),
+    "shard": (
+        "kdkit_pose.cli.shard",
+        "Cut a data set's persons into shards, for training that reads one after the other.",
+    ),
     "cache build": (
         "kdkit_pose.cli.cache_build",
         "Run a teacher once for all, and keep its heatmaps.",

@@ -15,8 +15,8 @@ from kdkit.training.shared_loader import is_even, share_loader
 class Epochs:
     """Runs through a loader epoch by epoch, the same way whether or not a run was interrupted.
 
-    Sampler, batch sampler and data set are told the epoch where they have ``set_epoch``. The generators' state
-    at an epoch's start is kept, so that a resumed run draws the same order again.
+    Loader, sampler, batch sampler and data set are told the epoch where they have ``set_epoch``. The generators'
+    state at an epoch's start is kept, so that a resumed run draws the same order again.
 
     Args:
         loader: gives batches; a ``DataLoader`` or any iterable that can be run through again and again.
@@ -59,18 +59,22 @@ class Epochs:
 
         Args:
             epoch: the epoch.
-            done: batches to leave out; with a sampler that has ``skip`` they are not even read.
+            done: batches to leave out; with a loader or a sampler that has ``skip`` they are not even read.
             start_state: :attr:`start_state` of that epoch.
         """
         now = capture_random_state()
         self._set_epoch(epoch)
         self.start_state = dict(start_state)
         restore_random_state(start_state)
+        skip_batches = getattr(self._loader, "skip", None)
         skip = getattr(getattr(self._loader, "sampler", None), "skip", None)
-        if skip is not None and isinstance(self._loader, DataLoader) and self._loader.batch_size:
+        if skip_batches is not None:
+            skip_batches(done)
+            iterator: Iterator[Batch] = iter(self._shared)
+        elif skip is not None and isinstance(self._loader, DataLoader) and self._loader.batch_size:
             # An epoch's last batch may not be full.
             skip(min(done * self._loader.batch_size, len(self._loader.sampler)))  # type: ignore[arg-type]
-            iterator: Iterator[Batch] = iter(self._shared)
+            iterator = iter(self._shared)
         else:
             iterator = iter(self._shared)
             for _ in islice(iterator, done):
@@ -79,8 +83,9 @@ class Epochs:
         return iterator
 
     def _set_epoch(self, epoch: int) -> None:
-        for part in ("sampler", "batch_sampler", "dataset"):
-            set_epoch = getattr(getattr(self._loader, part, None), "set_epoch", None)
+        parts = (getattr(self._loader, name, None) for name in ("sampler", "batch_sampler", "dataset"))
+        for part in (self._loader, *parts):
+            set_epoch = getattr(part, "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(epoch)
 

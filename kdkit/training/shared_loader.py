@@ -41,8 +41,11 @@ def share_loader(loader: Iterable[Batch], processes: Processes) -> Iterable[Batc
 
 
 def is_even(loader: Iterable[Batch], processes: Processes) -> bool:
-    """Return whether it is known that every process gets equally many samples of each batch."""
-    if not processes.several:
+    """Return whether it is known that every process gets equally many samples of each batch.
+
+    A loader of batches of its own says so by an attribute ``even`` that is true.
+    """
+    if not processes.several or getattr(loader, "even", False):
         return True
     sizes = _sizes(loader)
     return bool(sizes) and all(size % processes.count == 0 for size in sizes)

@@ -15,6 +15,7 @@ from kdkit.cache import CANONICAL, BuildReport
 from kdkit.cache.header import Header, read_header, shard_path
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import choose_codec
+from kdkit_pose.cli.cut_persons import refuse_with_cut
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.fast import FastTeachers, make_fast
 from kdkit_pose.cli.given import refuse, require_with
@@ -22,7 +23,6 @@ from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import LoadedNetwork, check_codec, check_skeleton, load_network, skeleton_in
 from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
 from kdkit_pose.cli.outputs import check_outputs
-from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import progress_bar, write_json
 from kdkit_pose.cli.storage import Storage, StoredAs
 from kdkit_pose.cli.training_data import load_data
@@ -40,6 +40,7 @@ class Persons:
     annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations to train on.")]
     images: options.Images
     packed: options.Packed = None
+    shards: options.Shards = None
     skeleton: options.SkeletonOption = None
     sigmas: options.SigmasOption = None
     predicted_masks: options.PredictedMasks = None
@@ -52,7 +53,8 @@ class Persons:
     def files(self) -> DataFiles:
         """What they are read from, as for training."""
         named = (self.packed, self.skeleton, self.sigmas)
-        return DataFiles(self.annotations, self.images, *named, predicted_masks=self.predicted_masks)
+        masks = self.predicted_masks
+        return DataFiles(self.annotations, self.images, *named, predicted_masks=masks, shards=self.shards)
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def cache_build(
     coverage.check(context)
     storage.check(context)
     require_with(context, ["boxes"], ["box_threshold"])
-    refuse_with_packed(context, files)
+    refuse_with_cut(context, files)
     known = skeleton_in(teacher)
     body = skeleton_of(persons.annotations, persons.skeleton, persons.sigmas, known=known)
     loaded = load_network(teacher, model, mask_fusion, "--model")

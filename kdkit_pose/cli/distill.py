@@ -15,6 +15,7 @@ from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.curriculum import ROLES, Course, build_curriculum
+from kdkit_pose.cli.cut_persons import refuse_with_cut
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.fast import FastTeachers, make_fast
@@ -31,7 +32,6 @@ from kdkit_pose.cli.option_groups import (
     Fitting,
     UnlabelledPersons,
 )
-from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.teacher_caches import RoleCache, TeacherCaches, describe_views
 from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers, open_caches
@@ -268,7 +268,7 @@ def _require_sense(
             "of the loss to keypoints: give --alpha 1"
         )
     require_with(context, ["val_annotations"], NEED_VALIDATION)
-    refuse_with_packed(context, files)
+    refuse_with_cut(context, files)
     require_with(context, ["boxes"], ["box_threshold"])
     require_with(context, ["teacher_floor"], ["allow_weak_teachers"])
     require_with(context, ["primary"], ["primary_model"])

@@ -15,7 +15,7 @@ def require_masks(data: PoseDataset, reader: str, remedy: str) -> None:
     Raises:
         DataError: if it has masks, and all are masks of ones.
     """
-    if data.has_masks and not any(data.own_masks):
+    if data.has_masks and not data.masked:
         raise DataError(
             f"{reader} reads each person's mask, and none of the {len(data)} persons has one: give {remedy} "
             "(kdkit-pose train-masks and predict-masks make them)"
@@ -24,5 +24,5 @@ def require_masks(data: PoseDataset, reader: str, remedy: str) -> None:
 
 def masks_of_ones(data: PoseDataset) -> str:
     """Return how many persons have a mask of ones, as a clause; nothing if none has, or no mask is read."""
-    missing = data.own_masks.count(False) if data.has_masks else 0
+    missing = len(data) - data.masked if data.has_masks else 0
     return f", masks of ones for {missing} of {len(data)} persons" if missing else ""

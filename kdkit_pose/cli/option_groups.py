@@ -74,6 +74,9 @@ class DataFiles:
     val_images: options.ValImages = None
     predicted_masks: options.PredictedMasks = None
     val_predicted_masks: options.ValPredictedMasks = None
+    shards: options.Shards = None
+    lanes: options.Lanes = None
+    buffer: options.Buffer = 1024
 
 
 NEED_VALIDATION = ("val_images", "val_predicted_masks", "evaluate_every")

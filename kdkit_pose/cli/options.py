@@ -140,6 +140,25 @@ Packed = Annotated[
         help="What kdkit-pose pack made of the training persons, to be read in place of decoding their pictures.",
     ),
 ]
+Shards = Annotated[
+    Path | None,
+    typer.Option(
+        "--shards",
+        help="What kdkit-pose shard made of the training persons, to be read one shard after the other.",
+    ),
+]
+Lanes = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        min=1,
+        help="Places of the shards that a batch is read from at once: a multiple of the processes, of which "
+        "--batch-size is a multiple. By default up to 8.",
+    ),
+]
+Buffer = Annotated[
+    int, typer.Option("--buffer", min=0, help="Persons of the shards that are held in memory, to be shuffled.")
+]
 Pretrained = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ from rich.console import Console
 from kdkit_pose import codecs, models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
+from kdkit_pose.cli.cut_persons import refuse_with_cut
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.given import refuse, require_with
@@ -18,7 +19,6 @@ from kdkit_pose.cli.loading import skeleton_in
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import MASK_FILES, NEED_VALIDATION, NO_MASKS, CodecChoice, DataFiles, Fitting
 from kdkit_pose.cli.options import build_codec
-from kdkit_pose.cli.packed import refuse_with_packed
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.training_data import describe_run, load_data
 from kdkit_pose.codecs import Codec
@@ -54,7 +54,7 @@ def train(
     """
     console = Console(highlight=False, soft_wrap=True)
     require_with(context, ["val_annotations"], NEED_VALIDATION)
-    refuse_with_packed(context, files)
+    refuse_with_cut(context, files)
     settings = fitting.settings
     body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=skeleton_in(checkpoint))
     network = new_network(

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
+from kdkit_pose.cli.cut_persons import open_cut
 from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
-from kdkit_pose.cli.packed import PACKED_MASKS, open_packed
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
@@ -74,14 +74,16 @@ def load_data(
 
     Raises:
         DataError: if a file cannot be used, or masks are read and nobody has one.
-        ConfigurationError: if the packed persons are not what the options name.
+        ConfigurationError: if the persons that were cut out are not what the options name.
     """
     unlabelled = unlabelled or UnlabelledPersons()
     val_masks = masks if val_masks is None else val_masks
     train: PoseDataset
-    if files.packed is not None:
-        train = open_packed(files.packed, files, codec, skeleton, fitting, unlabelled, masks=masks)
-        _show(train, f"training persons, packed in '{files.packed}',", reader, PACKED_MASKS, console)
+    if (cut := open_cut(files, codec, skeleton, fitting, unlabelled, masks=masks)) is not None:
+        train = cut
+        told = "packed" if files.packed is not None else "in shards"
+        remedy = f"--predicted-masks to kdkit-pose {cut.command}"
+        _show(train, f"training persons, {told} in '{cut.path}',", reader, remedy, console)
     else:
         train = CocoKeypoints(
             *(files.train_annotations, files.images),

@@ -68,6 +68,7 @@ from kdkit_pose.data.pose_dataset import PoseDataset, Sample
 from kdkit_pose.data.preparing import PrepareSamples
 from kdkit_pose.data.skeletons import read_skeleton
 from kdkit_pose.data.skipped import Skipped, Tally
+from kdkit_pose.data.streaming import StreamedKeypoints, shard
 
 __all__ = [
     "MEAN",
@@ -84,6 +85,7 @@ __all__ = [
     "PrepareSamples",
     "Sample",
     "Skipped",
+    "StreamedKeypoints",
     "Tally",
     "Unlabelled",
     "check_pictures",
@@ -93,4 +95,5 @@ __all__ = [
     "pack",
     "packed_bytes",
     "read_skeleton",
+    "shard",
 ]

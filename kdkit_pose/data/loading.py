@@ -57,14 +57,15 @@ def loader(
         collate_fn=collate,
         # Copies to the device then need not be waited for.
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_single_threaded,
+        worker_init_fn=single_threaded,
         # Without one of its own a loader draws from the global generator each epoch, and so changes what the
         # training draws after it.
         generator=torch.Generator().manual_seed(seed),
     )
 
 
-def _single_threaded(worker: int) -> None:
+def single_threaded(worker: int) -> None:
+    """Let a loader's worker use one thread of OpenCV's."""
     # Many workers share the cores; threads within each would only get in each other's way.
     del worker
     cv2.setNumThreads(0)

@@ -29,8 +29,8 @@ Sample = dict[str, Tensor]
 class PoseDataset(Dataset[Sample], ABC):
     """Persons as samples that are read by an index, or by (index, view): which of them, and where they lie.
 
-    `CocoKeypoints` and `PackedKeypoints` are such data sets. What is drawn for a view, and the map from the
-    picture to the input, is decided here, so that it is the same in both.
+    `CocoKeypoints`, `PackedKeypoints` and `StreamedKeypoints` are such data sets. What is drawn for a view, and
+    the map from the picture to the input, is decided here, so that it is the same in all.
 
     Attributes:
         codec: The heatmap convention, which also gives the input's size and affine map.
@@ -67,6 +67,11 @@ class PoseDataset(Dataset[Sample], ABC):
     @abstractmethod
     def own_masks(self) -> tuple[bool, ...]:
         """For each sample, whether its mask is the person's, annotated or predicted, and not a mask of ones."""
+
+    @property
+    def masked(self) -> int:
+        """How many samples have a mask that is the person's."""
+        return sum(self.own_masks)
 
     @property
     def convention(self) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Packing a data set: every person cut from its picture once, to be read without decoding pictures."""
 
-import hashlib
 import json
 import multiprocessing
 import shutil
@@ -11,17 +10,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from kdkit.errors import ConfigurationError, DataError
 from kdkit.files import write_atomically
-from kdkit_pose.data.augment import Augment, Crop
+from kdkit_pose.data.augment import Augment
 from kdkit_pose.data.coco import CocoKeypoints
 from kdkit_pose.data.packing.cutting import Cut, Shard
-from kdkit_pose.data.packing.geometry import NAME, Records, describe_people, sizes, to_bytes
+from kdkit_pose.data.packing.geometry import NAME, Records, to_bytes
 from kdkit_pose.data.packing.header import Header
-from kdkit_pose.data.packing.region import Region, find_region
-from kdkit_pose.data.predicted_masks import content_digest
+from kdkit_pose.data.packing.layout import SHARD_BYTES, describe, lay_out, regions_of
+from kdkit_pose.data.packing.region import Region
 
 HEADER = "header.json"
 """Of a folder that is whole."""
@@ -43,7 +41,7 @@ def pack(
     augment: Augment | None = WIDEST,
     oversample: float = 2.0,
     workers: int = 0,
-    shard_bytes: int = 128 * 2**20,
+    shard_bytes: int = SHARD_BYTES,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Cut every person of a data set from its picture, into a folder that `PackedKeypoints` reads.
@@ -80,9 +78,9 @@ def pack(
             f"{oversample}, {workers} and {shard_bytes}"
         )
     folder = Path(out)
-    regions = _regions(dataset, oversample, augment)
-    records, shard_sizes = _lay_out(dataset, regions, shard_bytes)
-    header = _describe(dataset, records, shard_sizes, oversample, augment)
+    regions = regions_of(dataset, oversample, augment)
+    records, shard_sizes = lay_out(dataset, regions, shard_bytes)
+    header = describe(dataset, records, shard_sizes, oversample, augment)
     if _begin(folder, header):
         return folder
     missing = [
@@ -119,76 +117,8 @@ def packed_bytes(dataset: CocoKeypoints, *, augment: Augment | None = WIDEST, ov
     """
     if not 0 < oversample < float("inf"):
         raise ConfigurationError(f"packing needs an oversample above 0, found {oversample}")
-    records, shard_sizes = _lay_out(dataset, _regions(dataset, oversample, augment), shard_bytes=1)
+    records, shard_sizes = lay_out(dataset, regions_of(dataset, oversample, augment), shard_bytes=1)
     return sum(shard_sizes) + len(to_bytes(records))
-
-
-def _regions(dataset: CocoKeypoints, oversample: float, augment: Augment | None) -> list[Region]:
-    people, upper_body = dataset.people, dataset.skeleton.upper_body
-    entries = [dataset.entries[image_id] for image_id in people.image_ids.tolist()]
-    return [
-        find_region(
-            Crop(center, scale),
-            (entry["width"], entry["height"]),
-            dataset.codec.input_size,
-            oversample,
-            augment,
-            *(keypoints, labelled, upper_body),
-        )
-        for center, scale, keypoints, labelled, entry in zip(
-            people.centers, people.scales, people.keypoints, people.labelled, entries, strict=True
-        )
-    ]
-
-
-def _lay_out(
-    dataset: CocoKeypoints, regions: Sequence[Region], shard_bytes: int
-) -> tuple[Records, tuple[int, ...]]:
-    """Where everyone's pixels go, and the shards' sizes; persons of one picture lie side by side."""
-    people = dataset.people
-    widths = np.array([dataset.entries[image_id]["width"] for image_id in people.image_ids.tolist()])
-    records = describe_people(people, widths)
-    records["window"] = [region.window for region in regions]
-    records["stored"] = [region.stored for region in regions]
-    # A mask of ones is not worth a plane.
-    records["planes"] = np.where(people.masks.windows[:, 2] > 0, 4, 3) if dataset.has_masks else 3
-    shard_sizes = [0]
-    lengths: npt.NDArray[np.int64] = sizes(records)
-    for row in np.argsort(people.image_ids, kind="stable").tolist():
-        if shard_sizes[-1] >= shard_bytes:
-            shard_sizes.append(0)
-        records["shard"][row], records["offset"][row] = len(shard_sizes) - 1, shard_sizes[-1]
-        shard_sizes[-1] += int(lengths[row])
-    return records, tuple(shard_sizes)
-
-
-def _describe(
-    dataset: CocoKeypoints,
-    records: Records,
-    shard_sizes: tuple[int, ...],
-    oversample: float,
-    augment: Augment | None,
-) -> Header:
-    boxes = dataset.detector_boxes
-    return Header(
-        source=dataset.source_fingerprint(),
-        annotations=content_digest(dataset.annotations),
-        boxes=None if boxes is None else content_digest(boxes),
-        box_threshold=dataset.box_threshold,
-        unlabelled=dataset.unlabelled,
-        input_size=dataset.codec.input_size,
-        oversample=float(oversample),
-        augment=augment,
-        skeleton=dataset.skeleton,
-        has_targets=dataset.has_targets,
-        has_masks=dataset.has_masks,
-        masks_predicted=dataset.masks_predicted,
-        image_ids=dataset.image_ids,
-        skipped=dataset.skipped,
-        persons=len(dataset),
-        persons_sha256=hashlib.sha256(to_bytes(records)).hexdigest(),
-        shards=shard_sizes,
-    )
 
 
 def _begin(folder: Path, header: Header) -> bool:
