@@ -80,7 +80,7 @@ def make_page(results: Iterable[Results], notes: Mapping[str, str]) -> str:
 
 
 def read_results(folder: Path) -> list[Results]:
-    """Return all results in a folder, by the files' names; profiles, spoilt files and kills beside them are no times."""
+    """Return all results in a folder, by the files' names; profiles, spoilt files and kills are no times."""
     paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith((PREFIX, "fuzz-", "chaos-")))
     return [Results.read(path) for path in paths]
 
