@@ -14,9 +14,7 @@ Five steps, in this order; name some to take these alone. What is done is found 
 docs/how-to/coco.md says where to put the files and what it takes. Nobody has run it on the whole of COCO yet.
 """
 
-import os
 import sys
-from contextlib import nullcontext, redirect_stdout
 
 import torch
 from coco.comparing import compare_students
@@ -72,10 +70,8 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    prints = int(os.environ.get("RANK", "0")) == 0  # of several processes only the first
     try:
-        with nullcontext() if prints else redirect_stdout(None):
-            run()
+        run()
     except KdkitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

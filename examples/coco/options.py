@@ -1,6 +1,8 @@
 """The options of examples/coco_odkd.py."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +25,10 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> a
     """
     options = _parser(description).parse_args(arguments)
     # As torchrun and accelerate launch tell each process; a trainer would find the same.
-    options.device = torch.device(PartialState(cpu=stays_on_cpu(options.cpu)).device)
+    state = PartialState(cpu=stays_on_cpu(options.cpu))
+    options.device = torch.device(state.device)
+    if not state.is_main_process:  # of several processes only the first prints
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # as long as the process lasts
     if options.input_size is not None:
         options.input_size = tuple(options.input_size)
     _check_steps(options)

@@ -19,7 +19,6 @@ from kdkit_pose import SyntheticPeople, models
 from kdkit_pose.evaluation import compare
 from kdkit_pose.synthetic import write_coco
 from kdkit_pose_cli.app import load_command
-from tests import started
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REAL = Path(__file__).parents[3] / "shared" / "data" / "coco-pose-mini"
@@ -286,18 +285,6 @@ def test_a_missing_validation_picture_is_no_lower_ap(coco: Path) -> None:
     next((coco / "val2017").iterdir()).unlink()
     with pytest.raises(DataError, match="1 pictures"):
         persons.evaluator(persons.codec)
-
-
-def test_two_processes_go_through_it_together(coco: Path, teachers: tuple[str, ...], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    arguments = [EXAMPLES / "coco_odkd.py", "--data", coco, "--out", out, *teachers, *SMALL]
-    (first, told, errors), (second, silent, _) = started.run(2, arguments)
-    assert (first, second) == (0, 0), errors
-    assert [line for line in told.splitlines() if line.startswith("==")] == [
-        *("== check", "== senior", "== plain", "== distill", "== evaluate")
-    ]
-    assert silent == ""
-    assert json.loads((out / "evaluation.json").read_text()).keys() == {"ground truth", "detector"}
 
 
 def test_the_page_s_commands_are_taken() -> None:

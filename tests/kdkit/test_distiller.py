@@ -189,6 +189,7 @@ def test_counting_says_which_stage_it_began(toy):
     assert distiller.advance() is None
     assert distiller.end_epoch() is None
     assert distiller.end_epoch() is second
+    assert distiller.advance() is None
     assert distiller.end_epoch() is None
     assert distiller.end_epoch() is None  # the end of the run begins nothing
     assert distiller.curriculum.finished
