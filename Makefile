@@ -25,7 +25,7 @@ $(stamp): pyproject.toml
 demo: $(stamp) ## Teachers, a plain student and an ODKD student on synthetic people; writes DEMO (runs/demo).
 	$(bin)/kdkit-pose demo --out $(DEMO)
 
-test: lint types unit docs ## Everything that must pass: lint, types, tests, the site.
+test: lint types unit ## Everything that must pass: lint, types, tests; one of these builds the site.
 
 lint: $(stamp) ## Check style and formatting.
 	$(bin)/ruff check

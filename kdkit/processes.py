@@ -1,14 +1,14 @@
 """The processes that train one student together, and what they tell each other."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from kdkit.errors import ConfigurationError
+from kdkit.errors import ConfigurationError, KdkitError
 from kdkit.shared_batches import OwnBatches, with_batch_sampler
 
 T = TypeVar("T")
@@ -99,6 +99,24 @@ class Processes:
         distributed.broadcast_object_list(values, src=0)
         return values[0]  # type: ignore[return-value]
 
+    def by_main(self, work: Callable[[], T]) -> T:
+        """Return what the work gave that the first process alone does.
+
+        Raises:
+            KdkitError: the one that the work ended with, in every process.
+        """
+        value: T | None = None
+        refusal: KdkitError | None = None
+        if self.is_main:
+            try:
+                value = work()
+            except KdkitError as error:
+                refusal = error
+        value, refusal = self.from_main((value, refusal))
+        if refusal is not None:
+            raise refusal
+        return value  # type: ignore[return-value]
+
     def gathered(self, value: T) -> list[T]:
         """Return every process's value, in the order of their numbers."""
         if not self.several:
@@ -132,6 +150,8 @@ class Processes:
         except TypeError:
             return None
         own = range(self.rank * count // self.count, (self.rank + 1) * count // self.count)
-        if isinstance(batches, DataLoader) and batches.batch_sampler is not None:
+        if not isinstance(batches, DataLoader) or isinstance(batches.dataset, IterableDataset):
+            return OwnBatches(batches, own)
+        if batches.batch_sampler is not None:
             return with_batch_sampler(batches, OwnBatches(batches.batch_sampler, own))
         return OwnBatches(batches, own)

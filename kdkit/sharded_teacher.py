@@ -61,7 +61,8 @@ class ShardedTeacher(Teacher):
         self.units = 0
         """In how many parts the network is gathered."""
         for module in (*units_of(teacher.module, unit), teacher.module):
-            fully_shard(module, mesh=mesh)
+            # Said, since torch keeps what is in no unit whole, for a backward pass that never comes.
+            fully_shard(module, mesh=mesh, reshard_after_forward=True)
             self.units += 1
 
     @property

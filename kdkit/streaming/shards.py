@@ -63,10 +63,11 @@ class Shards:
         start = row - (self._ends[shard - 1] if shard else 0)
         # A forked process must not move the file of the one that opened it.
         place = (os.getpid(), shard, start)
-        if self._next[0] != place:
-            self._next[:] = [place, self.read(shard, start)]
-        found: ShardSample = next(self._next[1])
-        self._next[0] = (*place[:2], start + 1)
+        reader = self._next[1] if self._next[0] == place else self.read(shard, start)
+        # One that fails is at its end: the next try begins anew.
+        self._next[:] = [None, None]
+        found: ShardSample = next(reader)
+        self._next[:] = [(*place[:2], start + 1), reader]
         return found
 
     def read(

@@ -1,7 +1,8 @@
 """Writing shards."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from kdkit.streaming.extra import require_webdataset
 from kdkit.streaming.shard_index import Shard
 
 _LONGEST = 64  # a tar file's names have 100 characters
+_READABLE = re.compile(r"[a-z0-9][^/A-Z]*")  # readers make small letters of capitals
 
 
 def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> Shard:
@@ -26,22 +28,30 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
 
     Raises:
         ConfigurationError: if the package ``webdataset`` is missing.
-        DataError: if there is no sample, a key has a dot or is there twice in a row, or the file cannot be
-            written.
+        DataError: if there is no sample, a key has a dot or is there twice in a row, the name of a file cannot be
+            read back, or the shard cannot be written.
+        OSError: what ``samples`` raises itself.
     """
     target, writer, count = Path(path), require_webdataset().TarWriter, 0
-    hashed = None
+    hashed: _Hashed | None = None
+    given: OSError | None = None
+
+    def watched() -> Iterator[tuple[str, Mapping[str, bytes]]]:
+        nonlocal given
+        try:
+            yield from samples
+        except OSError as error:
+            given = error
+            raise
 
     def write(file: BinaryIO) -> None:
         nonlocal count, hashed
         hashed, last = _Hashed(file), None
         with writer(hashed, encoder=False, mtime=0) as tar:
-            for key, members in samples:
-                if not 0 < len(key) <= _LONGEST or "." in key or key == last or not members:
-                    raise DataError(
-                        f"{target}: a sample needs files, and a key of 1 to {_LONGEST} characters without a dot "
-                        f"that is not the one before, found {key[:99]!r}"
-                    )
+            for key, members in watched():
+                _check(target, key, members)
+                if key == last:
+                    raise DataError(f"{target}: the key '{key}' is there twice in a row")
                 tar.write({"__key__": key, **members})
                 count, last = count + 1, key
         if not count:
@@ -50,9 +60,25 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
     try:
         write_atomically(target, write)
     except OSError as error:
+        if error is given:
+            raise  # the caller's own
         raise DataError(f"{target}: cannot be written ({error.strerror or error})") from error
     assert hashed is not None  # it was written
     return Shard(target.name, count, hashed.size, hashed.digest.hexdigest())
+
+
+def _check(target: Path, key: str, members: Mapping[str, bytes]) -> None:
+    if not 0 < len(key) <= _LONGEST or "." in key or not members:
+        raise DataError(
+            f"{target}: a sample needs files, and a key of 1 to {_LONGEST} characters without a dot, found "
+            f"{key[:99]!r}"
+        )
+    for name in members:
+        if not _READABLE.fullmatch(name):
+            raise DataError(
+                f"{target}: sample '{key}' has a file {name[:99]!r}, which would not be read back: an ending "
+                f"begins with a letter or a digit, and has neither capitals nor slashes"
+            )
 
 
 class _Hashed:

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from kdkit.batch import Batch
+from kdkit.batch import Batch, batch_size
 from kdkit.condition import Condition
 from kdkit.condition import Epochs as ForEpochs
 from kdkit.curriculum import Curriculum
 from kdkit.distiller import Distiller
 from kdkit.errors import ConfigurationError
 from kdkit.training.dry_run_report import DryRun, StageTrial, size
-from kdkit.training.epochs import Epochs
+from kdkit.training.epochs import Epochs, generators_of
 from kdkit.training.evaluation import Evaluate
 from kdkit.training.finite_weights import check_weights
-from kdkit.training.measured_trainer import MeasuredTrainer, OneStep
+from kdkit.training.measured_trainer import MeasuredTrainer, OneStep, copied
 from kdkit.training.preparation import Preparation
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.run_folder import RunFolder
@@ -73,8 +73,8 @@ def dry_run(
         KdkitError: what the run itself would raise, a ConfigurationError, BatchError or RunFolderError mostly.
         CheckpointError: if a checkpoint does not come back as it was written.
     """
-    random, generator = capture_random_state(), getattr(train_loader, "generator", None)
-    drawn = generator.get_state() if isinstance(generator, torch.Generator) else None
+    random = capture_random_state()
+    drawn = [(generator, generator.get_state()) for generator in generators_of(train_loader)]
     place = next((value.device for value in distiller.student.parameters()), torch.device("cpu"))
     try:
         check_weights(distiller)
@@ -90,8 +90,8 @@ def dry_run(
         ) from error
     finally:
         restore_random_state(random)
-        if isinstance(generator, torch.Generator) and drawn is not None:
-            generator.set_state(drawn)
+        for generator, state in drawn:
+            generator.set_state(state)
         distiller.to(place)  # the teachers, which the copies share
 
 
@@ -112,7 +112,7 @@ def _try_out(
     reading = (time.perf_counter() - started) / max(len(group), 1)
     if not group:
         raise ConfigurationError("the training loader gave no batch")
-    batch = _rows(group[0])
+    batch = batch_size(group[0])
     group = [_cut(one, samples) for one in group]
     with TemporaryDirectory(prefix="kdkit-dry-run-") as temporary:
         few = OneStep(train_loader, group)
@@ -124,7 +124,7 @@ def _try_out(
             evaluate=evaluate,
         )
         few.steps = 1 if trainer.device.type == "cpu" else _STEPS_ON_ACCELERATOR
-        check = short.check(Preparation(given.get("prepare"), trainer.device)(group[0]))
+        check = short.check(Preparation(given.get("prepare"), trainer.device)(copied(group[0])))
         for row in check.objectives:
             if not math.isfinite(row.loss):
                 raise ConfigurationError(
@@ -140,7 +140,7 @@ def _try_out(
         next(one for one in (folder.path, *folder.path.absolute().parents) if one.exists())
     ).free
     report = DryRun(
-        *(check, _rows(group[0]), batch, reading),
+        *(check, batch_size(group[0]), batch, reading),
         stages=tuple(
             StageTrial(
                 stage.name,
@@ -157,9 +157,17 @@ def _try_out(
         memory=_memory(trainer.device),
         hours=None,
     )
+    problems = []
     if needed > free:
         text = f"the run's folder '{folder.path}' needs {size(needed)}, and {size(free)} are free: make room"
-        report = replace(report, problems=(f"{text}, or give another folder",))
+        problems.append(f"{text}, or give another folder")
+    awaited = {name for stage in distiller.curriculum for name in stage.until.metrics()}
+    if missing := sorted(awaited - result.metrics.keys()):
+        problems.append(
+            f"a stage waits for {', '.join(missing)}, which the evaluation does not give (it gives "
+            f"{', '.join(sorted(result.metrics))}): name one of these"
+        )
+    report = replace(report, problems=tuple(problems))
     return replace(report, hours=_hours(report, distiller.curriculum, train_loader, accumulate))
 
 
@@ -189,15 +197,11 @@ def _copies(
     return copies, copied
 
 
-def _rows(batch: Batch) -> int:
-    return max((len(value) for value in batch.values() if isinstance(value, Tensor) and value.ndim), default=0)
-
-
 def _cut(batch: Batch, samples: int | None) -> dict[str, Tensor]:
-    """Return the first samples of a batch; as copies, since what prepares it may change it in place."""
-    rows = _rows(batch)
+    """Return the first samples of a batch."""
+    rows = batch_size(batch)
     return {
-        name: value[:samples].clone() if isinstance(value, Tensor) and value.ndim and len(value) == rows else value
+        name: value[:samples] if isinstance(value, Tensor) and value.ndim and len(value) == rows else value
         for name, value in batch.items()
     }
 

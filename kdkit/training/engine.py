@@ -1,8 +1,8 @@
 """What computes: the student, its optimizer and its moving average, on Accelerate's device and precision."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,23 +118,25 @@ class Engine:
         """Whether this is the process that writes files."""
         return bool(self._accelerator.is_main_process)
 
-    def open_folder(self, folder: RunFolder, config: Mapping[str, Any], *, may_continue: bool) -> bool:
-        """Open the run's folder and start the trackers; return whether there is a run to go on with.
+    @contextmanager
+    def opened_folder(self, folder: RunFolder, config: Mapping[str, Any], *, may_continue: bool) -> Iterator[bool]:
+        """Hold the run's folder and start the trackers; yield whether there is a run to go on with.
 
         Raises:
-            RunFolderError: if the folder holds another run, or cannot be written to, or is not the same folder in
-                every process.
+            RunFolderError: if the folder holds another run, another process trains in it, it cannot be written
+                to, or is not the same folder in every process.
         """
-        found = folder.open(config, may_continue=may_continue) if self.is_main else False
-        found = self.processes.from_main(found)
-        if not folder.config.exists() or (found and not folder.checkpoints.to_go_on_from):
-            raise RunFolderError(
-                f"process {self.processes.rank} of {self.processes.count} does not see what the first one sees in "
-                f"'{folder.path}': give a folder that all machines share"
-            )
-        if self._trackers:
-            self._accelerator.init_trackers("logs")
-        return found
+        with ExitStack() as held:
+            opened = folder.opened(config, may_continue=may_continue)
+            found = self.processes.by_main(lambda: held.enter_context(opened))
+            if not folder.config.exists() or (found and not folder.checkpoints.to_go_on_from):
+                raise RunFolderError(
+                    f"process {self.processes.rank} of {self.processes.count} does not see what the first one "
+                    f"sees in '{folder.path}': give a folder that all machines share"
+                )
+            if self._trackers:
+                self._accelerator.init_trackers("logs")
+            yield found
 
     def no_sync(self) -> AbstractContextManager[Any]:
         """Return a context in which gradients are not exchanged between processes."""

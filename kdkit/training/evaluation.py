@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from kdkit.curriculum import Curriculum
@@ -53,7 +54,7 @@ class Evaluation:
         return self._curriculum.finished or (self._curriculum.epochs + 1) % self._every == 0
 
     def run(self, network: nn.Module, processes: Processes | None = None) -> dict[str, float]:
-        """Put the network into eval mode and return its metrics; none where nothing is evaluated.
+        """Return the network's metrics, in eval mode and without gradients; none where nothing is evaluated.
 
         Args:
             network: to evaluate.
@@ -65,7 +66,8 @@ class Evaluation:
         if self._evaluate is None:
             return {}
         network.eval()
-        given = self._evaluate(network)
+        with torch.no_grad():
+            given = self._evaluate(network)
         if not isinstance(given, Mapping):
             raise ConfigurationError(
                 f"evaluate returned a {type(given).__name__}: it must return metrics by name, as "

@@ -76,7 +76,12 @@ class OneStep:
         return self.steps * len(self._group)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._group * self.steps)
+        return map(copied, self._group * self.steps)
+
+
+def copied(batch: Batch) -> dict[str, Tensor]:
+    """Return a batch of copies: what prepares it may change it in place."""
+    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
 def _same(one: object, other: object) -> bool:

@@ -38,6 +38,13 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
+def seed_all(seed: int) -> None:
+    """Seed every generator."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
 def align_random_state(processes: Processes, epoch: int) -> None:
     """Give the host's generators of every process the first one's state, and each device's one of its own.
 

@@ -96,14 +96,22 @@ class RunFolder:
         return False
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Hold the folder while this process trains in it; what a killed one left half written is removed.
+    def opened(self, config: Mapping[str, Any], *, may_continue: bool) -> Iterator[bool]:
+        """Hold the folder while this process trains in it, and yield what :meth:`open` returns.
 
-        Where a file system knows no locks, nothing is held.
+        What a killed process left half written is removed. Where a file system knows no locks, nothing is held.
 
         Raises:
-            RunFolderError: if another process trains in it.
+            RunFolderError: as :meth:`open`, or if another process trains in it; nothing in it is changed.
         """
+        self.check(config, may_continue=may_continue)
+        # Held before anything is written: another run that has just begun has only its config there.
+        with self._claimed():
+            yield self.open(config, may_continue=may_continue)
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             try:
                 mine = stack.enter_context(claim(self.path / "run", wait=False))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdkit.distiller import Distiller
+from kdkit.errors import CheckpointError
 from kdkit.training.engine import Engine
 from kdkit.training.epochs import Epochs
 from kdkit.training.evaluation import Evaluation
@@ -11,6 +12,12 @@ from kdkit.training.learning_rate import LearningRate
 from kdkit.training.optimizer_step import OptimizerStep
 from kdkit.training.random_state import capture_random_state, restore_random_state
 from kdkit.training.silent_errors import SilentErrors
+
+# What is restored; "errors" and "loader_random" are not in checkpoints of earlier versions.
+_NEEDED = (
+    *("network", "student", "adaptors", "averaged", "optimizer", "scaler", "distiller"),
+    *("best", "monitor", "metrics", "last_step", "losses", "batches", "seconds", "random", "epoch_random"),
+)
 
 
 class RunState:
@@ -52,6 +59,7 @@ class RunState:
             "last_step": {"stage": self._step.stage, "learning_rate": self._rate.current},
             "seconds": seconds,
             "random": capture_random_state(),
+            "loader_random": self._epochs.generator_states(),
             "epoch_random": self._epochs.start_state,
             "metadata": self._metadata,
             "errors": self._errors.state_dict(),
@@ -61,8 +69,12 @@ class RunState:
         """Put all parts where :meth:`capture` was called.
 
         Raises:
-            CheckpointError: if the state is of another network or curriculum.
+            CheckpointError: if the state is of another network or curriculum, or lacks something.
         """
+        if missing := [name for name in _NEEDED if name not in state]:
+            raise CheckpointError(
+                f"the checkpoint lacks {', '.join(missing)}: it is not one of a run, or of another version"
+            )
         self._step.forget()
         self._engine.load_state_dict(state)
         self._distiller.load_state_dict(state["distiller"])
@@ -72,4 +84,5 @@ class RunState:
         self._rate.current = state["last_step"]["learning_rate"]
         self._step.losses.load_state_dict(state["losses"])
         self._errors.load_state_dict(state.get("errors", {}))
+        self._epochs.restore_generators(state.get("loader_random", []))
         restore_random_state(state["random"])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
 
 from kdkit.batch import Batch, batch_size
 from kdkit.errors import ConfigurationError
@@ -24,7 +24,8 @@ def share_loader(loader: Iterable[Batch], processes: Processes) -> Iterable[Batc
         processes: those that train together.
 
     Raises:
-        ConfigurationError: if a batch is known to hold fewer samples than there are processes.
+        ConfigurationError: if a batch is known to hold fewer samples than there are processes, or the loader is
+            shared by a sampler of its own.
     """
     if not processes.several or getattr(loader, "shared", False):
         return loader
@@ -33,6 +34,13 @@ def share_loader(loader: Iterable[Batch], processes: Processes) -> Iterable[Batc
             raise ConfigurationError(
                 f"the training loader makes no batches (batch_size=None), so {processes.count} processes cannot "
                 f"share them: give it a batch_size"
+            )
+        samplers = (loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+        if any(isinstance(one, DistributedSampler) for one in samplers):
+            raise ConfigurationError(
+                "the training loader has a DistributedSampler, by which each process reads batches of its own, "
+                "and the Trainer shares each batch itself: leave the sampler out, and let batch_size be that of "
+                "all processes together"
             )
         for size in _sizes(loader):
             processes.share(size)

@@ -32,7 +32,7 @@ class SilentErrors:
         progress: TrainingProgress,
         spike: float | Spike | None,
     ) -> None:
-        self.spikes = SpikeGuard(as_spike(spike), progress.say)
+        self.spikes = SpikeGuard(as_spike(spike), progress.say, engine.processes)
         self._teachers = TeacherWatch(distiller, prepare, engine.device, progress.say)
 
     def begin(self, batch: Batch) -> None:

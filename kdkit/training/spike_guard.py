@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kdkit.errors import ConfigurationError, LossSpikeError
+from kdkit.processes import Processes
 
 _KEEP = 0.99
 _NAMED = 5
@@ -52,10 +53,17 @@ class SpikeGuard:
     Args:
         spike: what counts as one; None watches nothing, at no cost.
         say: called with a line a spike, but for those of an epoch that follow the tenth.
+        processes: those that train together.
     """
 
-    def __init__(self, spike: Spike | None, say: Callable[[Sequence[str]], object] = lambda lines: None) -> None:
+    def __init__(
+        self,
+        spike: Spike | None,
+        say: Callable[[Sequence[str]], object] = lambda lines: None,
+        processes: Processes | None = None,
+    ) -> None:
         self._spike, self._say = spike, say
+        self._processes = processes or Processes()
         self._means: dict[str, tuple[float, int]] = {}
         self._found: list[dict[str, Any]] = []
         self._count = 0
@@ -67,16 +75,24 @@ class SpikeGuard:
     def see(self, watched: Sequence[Watched]) -> None:
         """Look at the losses of some batches; all are finite. One host sync.
 
+        Of several processes all look equally often, each at its share of the batches; all learn of every spike.
+
         Raises:
             LossSpikeError: if one spiked and that is to stop the run.
         """
-        if self._spike is None or not watched:
+        if self._spike is None:
             return
         means = [loss.mean() for _, samples, _ in watched for loss in samples.values()]
-        values = iter(torch.stack(means).tolist())
+        values = iter(torch.stack(means).tolist() if means else ())
+        own: list[dict[str, Any]] = []
         for step, samples, ids in watched:
             for term, losses in samples.items():
-                self._see(self._spike, step, term, next(values), losses, ids)
+                value = next(values)
+                if (usual := self._exceeded(self._spike, term, value)) is not None:
+                    own.append(_spiked(step, term, value, usual, losses, ids))
+        if self._processes.largest(len(own)):
+            for found in (one for part in self._processes.gathered(own) for one in part):
+                self._tell(self._spike, found)
 
     def take(self) -> dict[str, Any]:
         """Return what the spikes since the last call add to a line of the log: nothing where there was none."""
@@ -93,25 +109,22 @@ class SpikeGuard:
         self._means = dict(state.get("means", {}))
         self._found, self._count = list(state.get("found", ())), state.get("count", 0)
 
-    def _see(self, spike: Spike, step: int, term: str, value: float, losses: Tensor, ids: Tensor | None) -> None:
+    def _exceeded(self, spike: Spike, term: str, value: float) -> float | None:
+        """Count a term's mean over a batch in; return what the running mean was, if it is a spike."""
         mean, count = self._means.get(term, (value, 0))
         limit = spike.factor * mean
-        if count >= spike.warmup and value > limit > 0:
-            self._tell(spike, step, term, value, mean, losses, ids)
-            value = limit
+        exceeds = count >= spike.warmup and value > limit > 0
         # At first the plain mean, so that the first batch does not count for a hundred.
         keep = min(_KEEP, count / (count + 1))
-        self._means[term] = (keep * mean + (1 - keep) * value, count + 1)
+        self._means[term] = (keep * mean + (1 - keep) * (limit if exceeds else value), count + 1)
+        return mean if exceeds else None
 
-    def _tell(
-        self, spike: Spike, step: int, term: str, value: float, mean: float, losses: Tensor, ids: Tensor | None
-    ) -> None:
-        largest = losses.argsort(descending=True)[:_NAMED].tolist()
-        named = [int(place if ids is None else ids[place]) for place in largest]
-        whose = "batch positions" if ids is None else "sample ids"
+    def _tell(self, spike: Spike, found: dict[str, Any]) -> None:
+        """Say a spike and keep it for the log."""
+        value, mean, whose = found["loss"], found["mean"], found.pop("whose")
         text = (
-            f"the loss {term} spiked at step {step}: {value:.4g}, {value / mean:.1f} times its running mean "
-            f"{mean:.4g}; the largest are of the {whose} {named}"
+            f"the loss {found['term']} spiked at step {found['step']}: {value:.4g}, {value / mean:.1f} times its "
+            f"running mean {mean:.4g}; the largest are of the {whose} {found['samples']}"
         )
         if spike.stop:
             raise LossSpikeError(
@@ -121,7 +134,15 @@ class SpikeGuard:
         self._count += 1
         if len(self._found) < _TOLD:
             self._say([text])
-            self._found.append({"step": step, "term": term, "loss": value, "mean": mean, "samples": named})
+            self._found.append(found)
+
+
+def _spiked(step: int, term: str, value: float, mean: float, losses: Tensor, ids: Tensor | None) -> dict[str, Any]:
+    """Return what is known of a spike, with the samples of the largest losses."""
+    largest = losses.argsort(descending=True)[:_NAMED].tolist()
+    named = [int(place if ids is None else ids[place]) for place in largest]
+    whose = "batch positions" if ids is None else "sample ids"
+    return {"step": step, "term": term, "loss": value, "mean": mean, "samples": named, "whose": whose}
 
 
 def as_spike(given: float | Spike | None) -> Spike | None:

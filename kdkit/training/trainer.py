@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,9 +52,9 @@ class Trainer:
         prepare: applied to every batch on the training's device, without gradient; gives the batch to learn from.
             It renders targets and normalizes pictures there, for the whole batch. What it gives must depend on the
             batch alone, so that a resumed run learns the same.
-        evaluate: called with the bare network in eval mode (its moving average, where ``ema`` is set), on the
-            training's device; returns metrics by name. Of several processes each calls it, and the first one's
-            metrics count.
+        evaluate: called with the bare network (its moving average, where ``ema`` is set) in eval mode, without
+            gradients, on the training's device; returns metrics by name. Of several processes each calls it, and
+            the first one's metrics count.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         monitor: the metric that decides which checkpoint is the best; the evaluation's first by default.
         mode: whether a larger (``max``) or smaller (``min``) metric is better.
@@ -198,14 +197,14 @@ class Trainer:
             NonFiniteLossError: if a loss becomes NaN or infinite; the last checkpoint is kept.
             LossSpikeError: if one spikes, and ``spike`` says that this stops the run.
         """
-        found = self._engine.open_folder(self.folder, self._config, may_continue=may_continue(resume))
-        with self.folder.claimed() if self._engine.is_main else nullcontext():
+        allowed = may_continue(resume)
+        with self._engine.opened_folder(self.folder, self._config, may_continue=allowed) as found:
             return self._fit(found)
 
     def _fit(self, found: bool) -> TrainingResult:
         curriculum = self.distiller.curriculum
         if found:
-            self._load(self.folder.checkpoints.load(self._progress.say))
+            self._load(self._newest_state())
             self._progress.resume(str(self.folder.path), curriculum, self._batches)
         elif self._engine.is_main:
             self.folder.keep_metrics_until(-1)  # of a run that was stopped before its first checkpoint
@@ -322,6 +321,18 @@ class Trainer:
         state = self._state.capture(self._batches, self._seconds + time.monotonic() - self._since)
         if self._engine.is_main:
             self.folder.checkpoints.save(state, keep=self._keep, best=best)
+
+    def _newest_state(self) -> dict[str, Any]:
+        """Read the newest checkpoint: first in the process that sets damaged ones aside."""
+        read: list[dict[str, Any]] = []
+
+        def load() -> None:
+            read.append(self.folder.checkpoints.load(self._progress.say))
+
+        self._processes.by_main(load)
+        if not self._engine.is_main:
+            load()
+        return read[0]
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._state.restore(state)

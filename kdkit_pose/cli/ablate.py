@@ -38,7 +38,11 @@ class Grid:
     """Which rows, and how often."""
 
     rows: Annotated[
-        str, typer.Option(help=f"Names parted by commas, the baseline first; core, all, or of: {', '.join(ROWS)}.")
+        str,
+        typer.Option(
+            help=f"Names parted by commas, the baseline first; core, all, or of: {', '.join(ROWS)}. "
+            "odkd binarizes nothing; the recipe odkd is odkd_both."
+        ),
     ] = "core"
     seeds: Annotated[str, typer.Option(help="Numbers parted by commas; three at least tell something.")] = "0,1,2"
 

@@ -48,11 +48,27 @@ ValAnnotations = Annotated[
 ]
 ValImages = Annotated[Path | None, typer.Option(help="Folder of the validation pictures, where it is another.")]
 Out = Annotated[Path, typer.Option(help="The run's folder; a run that is there already is gone on with.")]
-CodecName = Annotated[str | None, typer.Option("--codec", help=f"Heatmap codec: {', '.join(codecs.names())}.")]
-InputSize = Annotated[
-    str | None, typer.Option(help="Height x width of the network's input, in pixels, for example 256x192.")
+CodecName = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help=f"Heatmap codec: {', '.join(codecs.names())}. By default what a file says; else dark, but msra for "
+        "files laid out as the official ones, except in train.",
+    ),
 ]
-Sigma = Annotated[float | None, typer.Option(help="Standard deviation of the heatmaps' Gaussian, in cells.")]
+InputSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Height x width of the network's input, in pixels. By default what a file says, else 256x192."
+    ),
+]
+Sigma = Annotated[
+    float | None,
+    typer.Option(
+        help="Standard deviation of the heatmaps' Gaussian, in cells. By default what a file says, else 2, and 3 "
+        "from 384 pixels of height on."
+    ),
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Epochs, over all stages.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Persons an optimizer step.")]
 LearningRate = Annotated[float, typer.Option(help="Adam's learning rate.")]

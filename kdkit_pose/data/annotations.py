@@ -10,7 +10,7 @@ import numpy as np
 
 from kdkit import json_files
 from kdkit.errors import DataError
-from kdkit_pose.data.categories import person_categories
+from kdkit_pose.data.categories import person_categories, require_keypoints
 from kdkit_pose.data.masks import EncodedMask, encode_mask
 from kdkit_pose.data.numerals import is_id, parse_numbers, parse_pixels
 from kdkit_pose.data.people import Person
@@ -69,19 +69,7 @@ def check_coco(content: Any, source: str, skeleton: Skeleton, *, annotated: bool
         DataError: A part is missing, or the file's keypoints are others than the skeleton's.
     """
     check_layout(content, source, ("images", "annotations", "categories") if annotated else ("images",))
-    for category in content.get("categories") or ():
-        names = category.get("keypoints") if isinstance(category, Mapping) else None
-        if not names:
-            continue
-        # Names may be spelt in another way, but known names in another order would train the wrong joints.
-        reordered = set(names) == set(skeleton.keypoints) and tuple(names) != skeleton.keypoints
-        if len(names) != skeleton.num_keypoints or reordered:
-            raise DataError(
-                f"{source}: category {category.get('name')!r} has {len(names)} keypoints "
-                f"({', '.join(names[:3])}, ...), the skeleton {skeleton.name!r} has {skeleton.num_keypoints} "
-                f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, as "
-                "kdkit_pose.data.read_skeleton(file) or Skeleton.from_category(category) finds it"
-            )
+    require_keypoints(content, source, skeleton)
 
 
 def parse_persons(

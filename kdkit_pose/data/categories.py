@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdkit.errors import DataError
+from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.data.numerals import is_id
+from kdkit_pose.skeleton import COCO, Skeleton
+from kdkit_pose.skeleton_names import find_flip_pairs
 
 PERSON_CATEGORY = 1
 """COCO's category id of persons."""
@@ -38,6 +40,40 @@ def person_categories(content: Mapping[str, Any], source: str) -> dict[int, str]
             f"({', '.join(list(names.values())[:4])}, ...): add 'keypoints' to that of the persons"
         )
     return called_person
+
+
+def require_keypoints(content: Mapping[str, Any], source: str, skeleton: Skeleton) -> None:
+    """Check that the keypoints that a file lists are a skeleton's, as far as their names tell.
+
+    Raises:
+        DataError: They are another number of keypoints, or the same in another order; or COCO's are expected and
+            left and right are others.
+    """
+    for category in listed_categories(content, source):
+        names = tuple(category.get("keypoints") or ())
+        if names and not _may_be(names, skeleton):
+            raise DataError(
+                f"{source}: category {category.get('name')!r} has {len(names)} keypoints "
+                f"({', '.join(names[:3])}, ...), the skeleton {skeleton.name!r} has {skeleton.num_keypoints} "
+                f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, as "
+                "kdkit_pose.data.read_skeleton(file) or Skeleton.from_category(category) finds it"
+            )
+
+
+def _may_be(names: tuple[str, ...], skeleton: Skeleton) -> bool:
+    """Whether names may be a skeleton's: they may be spelt in another way."""
+    if names == skeleton.keypoints:
+        return True
+    # Known names in another order would train the wrong joints.
+    if len(names) != skeleton.num_keypoints or set(names) == set(skeleton.keypoints):
+        return False
+    if skeleton.keypoints != COCO.keypoints:
+        return True  # somebody chose it
+    # What is read as COCO's because nobody said anything else.
+    try:
+        return set(find_flip_pairs(names, "the file")) == set(COCO.flip_pairs)
+    except ConfigurationError:
+        return True  # names that tell nothing for certain
 
 
 def listed_categories(content: Mapping[str, Any], source: str) -> list[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO as CocoDataset
 
 from kdkit import json_files
 from kdkit.errors import DataError
-from kdkit_pose.data.categories import person_categories
+from kdkit_pose.data.categories import person_categories, require_keypoints
 from kdkit_pose.data.numerals import is_id, parse_numbers, parse_pixels
 from kdkit_pose.skeleton import Skeleton
 
@@ -62,6 +62,7 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
                 "person_keypoints_val2017.json"
             )
     persons = person_categories(content, source)
+    require_keypoints(content, source, skeleton)
     for place, image in enumerate(content["images"]):
         if not isinstance(image, Mapping) or not is_id(image.get("id")):
             raise DataError(f"{source}: image entry number {place} has no integer 'id'")

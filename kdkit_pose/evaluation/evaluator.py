@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -75,10 +76,12 @@ class Evaluator:
         self._watch = watch
         # Kept between evaluations, since a loader's workers may stay.
         self._parts: dict[tuple[int, int], Iterable[Mapping[str, Any]] | None] = {}
+        self._undefined: float | None = None
 
     def __call__(self, module: nn.Module) -> dict[str, float]:
         """The metrics of ``module``, fractions by prefixed name; those that are undefined are left out."""
-        metrics = self.metrics(module)
+        found = self.metrics(module)
+        metrics = {name: self._undefined if value is None else value for name, value in found.items()}
         return {self._prefix + name: value for name, value in metrics.items() if isinstance(value, float)}
 
     @property
@@ -100,14 +103,15 @@ class Evaluator:
     def few(self, persons: int) -> "Evaluator":
         """The same evaluation on the first persons alone, which are read now: to see that all goes through.
 
-        With a detector's boxes, all that is annotated in their pictures counts.
+        With a detector's boxes, all that is annotated in their pictures counts. Metrics that are undefined for so
+        few are NaN, and not left out.
         """
         first = next(iter(self._loader))
         batch = {name: value[:persons] for name, value in first.items()}
         pictures, ids = set(batch["image_id"].tolist()), set(batch["id"].tolist())
         whole, of_truth = self._annotations.dataset, self._boxes == "ground truth"
         other = copy.copy(self)
-        other._loader = [batch]
+        other._loader, other._parts, other._undefined = [batch], {}, math.nan
         other._annotations = load_annotations(
             {
                 **whole,

@@ -246,6 +246,43 @@ def test_what_cannot_be_written_is_refused(make_shards, tmp_path):
         write_shard(tmp_path / "file" / "new.tar", [("a", {"txt": b""})])
 
 
+@pytest.mark.parametrize("name", ["JPG", "_meta.json", "a/b", "", ".jpg"])
+def test_names_that_would_not_be_read_back_are_refused(make_shards, tmp_path, name):
+    make_shards()
+    with pytest.raises(DataError, match=r"sample 'a' has a file .* would not be read back"):
+        write_shard(tmp_path / "new.tar", [("a", {"jpg": b"1", name: b"2"})])
+    assert not (tmp_path / "new.tar").exists()
+
+
+def test_what_the_samples_raise_is_not_taken_for_the_shards(make_shards, tmp_path):
+    make_shards()
+
+    def samples():
+        yield "a", {"jpg": b"1"}
+        yield "b", {"jpg": (tmp_path / "missing.jpg").read_bytes()}
+
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        write_shard(tmp_path / "new.tar", samples())
+
+
+def test_a_sample_that_could_not_be_read_can_be_asked_for_again(make_shards):
+    folder, broken = make_shards(), [True]
+
+    class Breaking(io.BytesIO):
+        def read(self, *size):
+            if broken[0] and self.tell() > 4000:
+                raise ConnectionResetError("reset by peer")
+            return super().read(*size)
+
+    shards = Shards(folder, open_shard=lambda name: Breaking((folder / name).read_bytes()))
+    first = shards.sample(0).id
+    for _ in range(2):
+        with pytest.raises(DataError, match="reset by peer"):
+            shards.sample(1)
+    broken[0] = False
+    assert [shards.sample(row).id for row in range(3)] == [first, first + 1, first + 2]
+
+
 def test_without_the_package_the_extra_is_named(monkeypatch, tmp_path):
     def missing(name):
         raise ImportError(f"No module named {name!r}")

@@ -200,6 +200,30 @@ def test_what_would_stop_a_run_stops_it_and_leaves_nothing(toy, tmp_path, mistak
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_metric_that_a_stage_waits_for_in_vain_is_a_problem(toy, tmp_path):
+    distiller = toy.distiller()
+    stage = Stage("only", distiller.stage.objectives, until=Plateau("val/typo", 3) | Epochs(3))
+    report = dry_run(
+        Distiller(distiller.student, Curriculum(stage)), toy.loader(), out=tmp_path / "run", **OPTIONS
+    )
+    assert report.problems == (
+        "a stage waits for val/typo, which the evaluation does not give (it gives val/error): name one of these",
+    )
+
+
+def test_each_step_prepares_what_was_read(toy, tmp_path):
+    seen = []
+
+    def prepare(batch):
+        seen.append(float(batch["image"].mean()))
+        batch["image"].mul_(2)
+        return batch
+
+    dry_run(toy.distiller(), toy.loader(), out=tmp_path / "run", prepare=prepare, **OPTIONS)
+    assert len(seen) > 2
+    assert len(set(seen)) == 1
+
+
 def test_a_folder_of_another_run_is_refused(toy, tmp_path):
     Trainer(toy.distiller(), toy.loader(), out=tmp_path, progress=False, **OPTIONS).fit()
     dry_run(toy.distiller(), toy.loader(), out=tmp_path, **OPTIONS)

@@ -132,7 +132,7 @@ def test_channels_lie_innermost_in_weights_and_inputs_of_student_and_teachers(to
     for module in (distiller.student.module, *(teacher.module for teacher in distiller.teachers)):
         watch(module)
     made.fit()
-    assert len(seen) == 24 + 3  # each teacher at the start and one at its stage's, to be compared
+    assert len(seen) == 24 + 5  # each teacher twice at the start, and one at its stage's, to be compared
     assert all(seen)
 
 

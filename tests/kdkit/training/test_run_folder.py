@@ -72,6 +72,20 @@ def test_a_place_that_cannot_be_written_to(tmp_path, monkeypatch, place):
     assert looked == [(tmp_path, os.W_OK | os.X_OK)]
 
 
+def test_another_run_that_comes_second_changes_nothing(tmp_path):
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    with first.opened({"a": 1}, may_continue=True) as found:
+        assert not found
+        before = first.config.read_bytes()
+        refused = pytest.raises(RunFolderError, match="another process trains in")
+        with refused, second.opened({"a": 2}, may_continue=True):
+            pass
+        assert first.config.read_bytes() == before
+    assert [path.name for path in first.path.iterdir()] == ["config.json"]
+    with second.opened({"a": 2}, may_continue=True):
+        pass
+
+
 def test_notes_are_written_and_never_compared(tmp_path):
     RunFolder(tmp_path, {"left_out": {"train": {"crowd region": 3}}}).open({"a": 1}, may_continue=True)
     folder = RunFolder(tmp_path, {"left_out": {}})

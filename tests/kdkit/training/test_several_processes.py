@@ -43,9 +43,9 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory):
-    """Every course's run in two processes."""
+    """Every course's run in two processes, and one that is refused."""
     folder = tmp_path_factory.mktemp("two")
-    ended = run_courses(2, folder, *together.COURSES)
+    ended = run_courses(2, folder, "refused", *together.COURSES)
     assert [code for code, _ in ended] == [0, 0], ended
     assert json.loads((folder / "processes.json").read_text()) == 2
     return folder
@@ -65,6 +65,12 @@ def test_all_processes_switch_at_the_first_ones_plateau(in_two):
     assert stages(in_two / "plateau") == ["first"] * 3 + ["second"] * 2
 
 
+def test_all_processes_are_told_why_the_first_cannot_begin(in_two):
+    told = [(in_two / f"refused-{rank}").read_text() for rank in range(2)]
+    assert told[0] == told[1]
+    assert "holds files of a run but no readable config.json" in told[0]
+
+
 def test_a_killed_process_ends_the_others_and_another_number_goes_on(alone, tmp_path):
     began = time.monotonic()
     (first, told), (second, _) = run_courses(2, tmp_path, "odkd", SIGNAL=f"1:5:{int(signal.SIGKILL)}")
@@ -74,6 +80,8 @@ def test_a_killed_process_ends_the_others_and_another_number_goes_on(alone, tmp_
     assert time.monotonic() - began < 60
     assert not (tmp_path / "odkd" / "student.safetensors").exists()
     assert load_checkpoint(tmp_path / "odkd" / "checkpoints" / "last.pt")["distiller"]["curriculum"]["steps"] == 5
+    # The newest one is damaged, too: all go on from the one before.
+    (tmp_path / "odkd" / "checkpoints" / "last.pt").write_bytes(b"PK")
     assert [code for code, _ in run_courses(3, tmp_path, "odkd")] == [0, 0, 0]
     assert lines(tmp_path / "odkd")[-1] == pytest.approx(lines(alone / "odkd")[-1], abs=1e-6, rel=0)
     assert furthest(alone / "odkd", tmp_path / "odkd") < 1e-6

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset
 
 from kdkit import ConfigurationError, Curriculum, Distiller, Epochs, Stage, Student, Supervise, losses
 from kdkit.processes import Processes
@@ -23,6 +23,33 @@ def test_a_batch_too_small_to_share_is_refused_before_anything_is_read():
     ):
         share_loader(_loader(9, 4), Processes(0, 2))
     share_loader(_loader(9, 4, drop_last=True), Processes(0, 2))
+
+
+def test_a_loader_that_is_shared_by_its_sampler_is_refused():
+    data = list(range(8))
+    sampler = DistributedSampler(data, 2, 0)
+    for loader in (
+        DataLoader(data, 4, sampler=sampler),
+        DataLoader(data, batch_sampler=BatchSampler(sampler, 4, drop_last=False)),
+    ):
+        with pytest.raises(ConfigurationError, match=r"has a DistributedSampler.*leave the sampler out"):
+            share_loader(loader, Processes(0, 2))
+
+
+class _CountedStream(IterableDataset):
+    def __iter__(self):
+        return iter(range(8))
+
+    def __len__(self):
+        return 8
+
+
+def test_a_stream_that_is_evaluated_is_parted_batch_by_batch():
+    loader = DataLoader(_CountedStream(), batch_size=4)
+    assert [[batch.tolist() for batch in Processes(rank, 2).part_of(loader)] for rank in range(2)] == [
+        [[0, 1, 2, 3]],
+        [[4, 5, 6, 7]],
+    ]
 
 
 def test_it_is_known_whether_shares_are_even():

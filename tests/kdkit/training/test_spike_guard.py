@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kdkit import ConfigurationError, Distiller, LossSpikeError, Spike, Trainer
+from kdkit.processes import Processes
 from kdkit.training.spike_guard import SpikeGuard, as_spike
 
 
@@ -26,6 +27,36 @@ def test_what_stays_in_its_order_is_no_spike_and_what_leaves_it_is():
     assert (spike["step"], spike["term"], spike["samples"][0]) == (21, "a", 9)
     assert "the loss a spiked at step 21" in said[0]
     assert guard.take() == {}, "what was told is not told again"
+
+
+class Told(Processes):
+    """The second of two processes, of which the first has seen a spike."""
+
+    def __init__(self, found) -> None:
+        super().__init__(1, 2)
+        self.found = found
+
+    def largest(self, number):
+        return max(number, len(self.found))
+
+    def gathered(self, value):
+        return [self.found, value]
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_all_processes_learn_of_what_one_has_seen(stop):
+    found = {"step": 3, "term": "a", "loss": 9.0, "mean": 1.0, "samples": [5], "whose": "sample ids"}
+    said = []
+    guard = SpikeGuard(Spike(stop=stop), said.extend, Told([found]))
+    if stop:
+        with pytest.raises(LossSpikeError, match=r"spiked at step 3.*sample ids \[5\]"):
+            guard.see([])
+        return
+    guard.see([watched(3, 1.0)])
+    line = guard.take()
+    assert line["spikes"] == 1
+    assert line["spiked"][0]["samples"] == [5]
+    assert len(said) == 1
 
 
 def test_one_does_not_hide_the_next_and_what_stays_high_becomes_usual():

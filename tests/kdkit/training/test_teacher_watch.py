@@ -22,6 +22,7 @@ from kdkit import (
     losses,
 )
 from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
+from kdkit.training.teacher_watch import _distance
 
 from .interruption import Fragile, Interrupted
 
@@ -100,6 +101,49 @@ def test_one_that_follows_the_student_may_change(toy, tmp_path):
     run = trainer(toy, tmp_path / "run", Distiller(student, Curriculum(*stages)))
     run.fit()
     assert load_checkpoint(run.folder.checkpoints.last)["errors"]["teachers"]["targets"] == {}
+
+
+def test_one_that_draws_is_left_out(toy, tmp_path):
+    class Drawing(ModuleTeacher):
+        def targets(self, batch):
+            found = super().targets(batch)
+            return {name: value + torch.randn_like(value) for name, value in found.items()}
+
+    def run(loader=None) -> Trainer:
+        teachers = [kind(name, toy.network(seed=3), "image", "heatmap") for name, kind in kinds.items()]
+        objectives = [Distill(one, "heatmap", losses.mse) for one in teachers]
+        stages = [Stage(name, objectives, until=Epochs(2)) for name in ("one", "two")]
+        return trainer(toy, tmp_path, Distiller(toy.student(), Curriculum(*stages)), loader)
+
+    kinds = {"drawing": Drawing, "still": ModuleTeacher}
+    with pytest.raises(Interrupted):
+        run(Fragile(toy.loader(), 7)).fit()
+    again = run()
+    again.fit()
+    targets = load_checkpoint(again.folder.checkpoints.last)["errors"]["teachers"]["targets"]
+    assert list(targets) == ["still"]
+
+
+def test_fields_that_are_not_of_samples_are_given_whole(toy, tmp_path):
+    class Weighted(ModuleTeacher):
+        def targets(self, batch):
+            assert batch["weights"].shape == (17,)
+            return super().targets(batch)
+
+    teacher = Weighted("weighted", toy.network(seed=3), "image", "heatmap")
+    stages = [Stage(name, [Distill(teacher, "heatmap", losses.mse)], until=Epochs(1)) for name in ("one", "two")]
+    batches = [{**batch, "weights": torch.ones(17)} for batch in toy.loader()]
+    trainer(toy, tmp_path, Distiller(toy.student(), Curriculum(*stages)), batches).fit()
+
+
+def test_values_beside_infinite_ones_count():
+    inf = torch.inf
+    before = torch.tensor([-inf, 1.0, 2.0])
+    assert _distance(before, before.clone()) == 0
+    assert _distance(before, torch.tensor([-inf, 1.0, 4.0])) == pytest.approx(2 / 5**0.5)
+    assert _distance(before, torch.tensor([inf, 1.0, 2.0])) == inf
+    assert _distance(before, torch.tensor([0.0, 1.0, 2.0])) == inf
+    assert _distance(before, torch.tensor([torch.nan, 1.0, 2.0])) == inf
 
 
 def test_of_a_teacher_without_a_fingerprint_it_is_only_said(toy, tmp_path, capsys):

@@ -27,6 +27,7 @@ from kdkit import (
     Trainer,
     losses,
 )
+from kdkit.training.checkpoint import load_checkpoint, save_checkpoint
 
 from .interruption import Fragile, Interrupted
 
@@ -202,6 +203,18 @@ def test_best_and_last(toy, tmp_path):
     best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)
     assert best["distiller"]["curriculum"]["epochs"] == 2
     assert_same(load_file(result.student), dict(best["network"]))
+
+
+def test_an_evaluation_needs_no_gradients(toy, tmp_path):
+    seen = []
+
+    def evaluate(network):
+        seen.append((network.training, torch.is_grad_enabled()))
+        return {"val/error": 0.0}
+
+    trainer(toy, tmp_path, evaluate=evaluate).fit()
+    assert set(seen) == {(False, False)}
+    assert torch.is_grad_enabled()
 
 
 def test_ema_is_what_is_evaluated_and_exported(toy, tmp_path):
@@ -432,6 +445,16 @@ def test_a_damaged_checkpoint_is_named(toy, tmp_path):
     last = tmp_path / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"last\.pt"):
+        trainer(toy, tmp_path).fit()
+
+
+def test_a_whole_checkpoint_that_lacks_something_is_refused(toy, tmp_path):
+    trainer(toy, tmp_path).fit()
+    last = tmp_path / "checkpoints" / "last.pt"
+    state = load_checkpoint(last)
+    del state["losses"], state["scaler"]
+    save_checkpoint(state, last)
+    with pytest.raises(CheckpointError, match="lacks scaler, losses"):
         trainer(toy, tmp_path).fit()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader, Dataset
 
 from kdkit import (
@@ -25,6 +26,7 @@ from kdkit import (
     Epochs,
     ModuleTeacher,
     Plateau,
+    RunFolderError,
     ShardedTeacher,
     Stage,
     Steps,
@@ -179,6 +181,19 @@ def train(name: str, folder: Path) -> None:
 
         trainer.step = signalled
     trainer.fit()
+    if name == "sharded" and torch.distributed.is_initialized():
+        assert all(isinstance(value, DTensor) for value in whole.parameters())  # nothing is kept whole
+
+
+def refused(folder: Path) -> None:
+    """Begin where files of another run lie, and write what each process is told."""
+    if RANK == 0:
+        (folder / "refused").mkdir()
+        (folder / "refused" / "metrics.jsonl").touch()
+    try:
+        train("refused", folder)
+    except RunFolderError as error:
+        (folder / f"refused-{RANK}").write_text(str(error))
 
 
 def _of_any_type(prediction, target):
@@ -193,7 +208,7 @@ def main() -> None:
         folder = Path(os.environ["FOLDERS"]) / str(RANK) / folder
     folder.mkdir(exist_ok=True)
     for name in sys.argv[2:]:
-        train(name, folder)
+        refused(folder) if name == "refused" else train(name, folder)
     seen = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     if seen > 1:
         torch.distributed.destroy_process_group()

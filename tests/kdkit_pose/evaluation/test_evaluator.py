@@ -185,6 +185,17 @@ def test_a_few_persons_are_all_that_counts(tiny_people, small_network):
     answers = [{key: truth[name][key] for key in keys} | {"score": 1.0} for name in data.annotation_ids[:2]]
     assert few.score(answers)["AR"] == 1.0
     assert whole.score(answers)["AR"] < 1.0
+    # Each reads its own, whoever is asked first.
+    assert len(whole.results(network)) > len(few.results(network)) == 2
+
+
+def test_a_few_persons_name_what_is_undefined(tiny_people, small_network):
+    data = tiny_people(drawing=2, pictures=4)
+    whole = Evaluator(loader(data, 64), data.coco_dict(), data.codec, flip=False)
+    found, few = whole(small_network().eval()), whole.few(1)(small_network().eval())
+    assert found.keys() <= few.keys()
+    assert all(np.isfinite(value) for value in found.values())
+    assert any(np.isnan(value) for value in few.values())
 
 
 def test_it_says_whom_its_data_left_out(tiny_people):

@@ -1,7 +1,6 @@
 """What LPN and Lite-HRNet have in common, as properties."""
 
 import copy
-import io
 import math
 import pickle
 from collections.abc import Callable
@@ -196,27 +195,6 @@ def test_compiles_to_one_graph(shallow: Build, image: Tensor, mask: Tensor) -> N
     model = shallow(mask_fusion="add").eval()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(image, mask), model(image, mask))
-
-
-@pytest.mark.filterwarnings("ignore")  # PyTorch's exporter uses what PyTorch warns of
-def test_exports_to_onnx(shallow: Build, image: Tensor) -> None:
-    for package in ("onnx", "onnxscript"):
-        pytest.importorskip(package)
-    onnxruntime = pytest.importorskip("onnxruntime")
-    model = shallow()
-    disturb(model)
-    model.eval()
-    batch = {"image": {0: torch.export.Dim("batch")}}
-    program = torch.onnx.export(
-        model, (image,), input_names=["image"], dynamo=True, dynamic_shapes=batch, verbose=False
-    )
-    assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    session = onnxruntime.InferenceSession(file.getvalue())
-    for images in (image, image[:1], torch.cat([image, image])):
-        (found,) = session.run(None, {"image": images.numpy()})
-        assert (torch.from_numpy(found) - model(images)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
