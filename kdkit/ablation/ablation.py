@@ -24,7 +24,8 @@ class Ablation:
     """Trains every variant with every seed, each in a folder of its own, and compares them.
 
     What is finished is never trained again, so that a study which was stopped, or is given another seed or
-    another variant, goes on. Several processes may be at one study at once: each takes trainings that nobody is
+    another variant, goes on. Of the variants that are named, the results hold every seed that was ever trained in
+    the folder. Several processes may be at one study at once: each takes trainings that nobody is
     at.
 
     Args:
@@ -78,12 +79,14 @@ class Ablation:
             progress: called with a line for every training that begins or was there.
 
         Raises:
-            RunFolderError: if the folder holds a study of another configuration.
+            RunFolderError: if the folder holds a study of another configuration, or a training of another variant
+                of the same name.
             ConfigurationError: if a training took another number of steps than it is allowed, or did not give
                 the metric.
         """
         say = progress or (lambda line: None)
         self._open()
+        self.results()  # so that what is there and does not fit is noticed before anything is trained
         provenance()  # of the code as it is loaded; files may change while it trains
         for seed, variant in self._grid():
             path = self.trial_path(variant.name, seed)
@@ -92,7 +95,6 @@ class Ablation:
                 if not claimed:
                     say(f"{variant.name}, seed {seed}: another process is at it")
                 elif path.exists():
-                    _require_same_variant(path, variant)
                     say(f"{variant.name}, seed {seed}: is there")
                 else:
                     say(f"{variant.name}, seed {seed}: begins")
@@ -105,7 +107,7 @@ class Ablation:
 
         Raises:
             ConfigurationError: if the trials' steps are not what the variants are allowed.
-            RunFolderError: if a trial's file cannot be used.
+            RunFolderError: if a trial's file cannot be used, or is of another variant of the same name.
         """
         trials: dict[str, dict[int, Trial]] = {variant.name: {} for variant in self.variants}
         for content in self._kept():
@@ -129,7 +131,7 @@ class Ablation:
             self.results(),
             config=self._config,
             variants={one.name: {"summary": one.summary, "config": one.to_config()} for one in self.variants},
-            seeds=self.seeds,
+            seeds=self._known_seeds(),
             pairs=self._pairs,
             kept=self._kept(),
             about=self._about,
@@ -145,9 +147,22 @@ class Ablation:
 
     def _kept(self) -> Iterator[dict[str, Any]]:
         """The contents of the files of finished trials."""
-        for seed, variant in self._grid():
-            if (path := self.trial_path(variant.name, seed)).exists():
-                yield read_trial(path, variant.name, seed, self.metric)
+        for seed in self._known_seeds():
+            for variant in self.variants:
+                if (path := self.trial_path(variant.name, seed)).exists():
+                    content = read_trial(path, variant.name, seed, self.metric)
+                    _require_same_variant(path, content.get("config"), variant)
+                    yield content
+
+    def _known_seeds(self) -> tuple[int, ...]:
+        """The seeds that are asked for, and those of trainings that are there."""
+        there = {
+            int(number)
+            for variant in self.variants
+            for path in (self.out / variant.name).glob("seed-*/trial.json")
+            if (number := path.parent.name.removeprefix("seed-")).isdecimal()
+        }
+        return tuple(sorted({*self.seeds, *there}))
 
     def _write_results(self) -> Results:
         path = self.out / "results.json"
@@ -160,8 +175,9 @@ class Ablation:
     def _open(self) -> None:
         path = self.out / "study.json"
         self.out.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_atomically(path, lambda file: file.write(json.dumps(self._config, indent=1).encode()))
+        with claim(path, wait=True):
+            if not path.exists():
+                write_atomically(path, lambda file: file.write(json.dumps(self._config, indent=1).encode()))
         found = read_object(path)
         differing = sorted(
             key for key in found.keys() | self._config.keys() if found.get(key) != self._config.get(key)
@@ -225,10 +241,9 @@ def require_grid(names: Sequence[str], seeds: Sequence[int]) -> None:
         raise ConfigurationError(f"an ablation needs seeds, each once, found {list(seeds)}")
 
 
-def _require_same_variant(path: Path, variant: Variant) -> None:
+def _require_same_variant(path: Path, found: Any, variant: Variant) -> None:
     """Require that a kept trial is of the same variant, and not of another one of its name."""
-    found, now = read_object(path).get("config"), variant.to_config()
-    if found != now:
+    if found != (now := variant.to_config()):
         raise RunFolderError(
             f"'{path}' is of another variant '{variant.name}' (there {found}, now {now}): give another folder, or "
             f"another name"

@@ -22,6 +22,7 @@ from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
 from kdkit_pose.synthetic import Annotator, SyntheticPeople, write_coco
+from kdkit_pose.synthetic.coco_format import drawn_description
 
 Labels = Literal["exact", "coco"]
 Precision = Literal["no", "bf16"]
@@ -318,6 +319,7 @@ class SyntheticBenchmark:
                     first_image_id=first,
                 )
             parts.append(read_json(part))
+            _require_description(part, parts[-1], drawn_description(people))
             first += len(people)
         joined = {name: [one for part in parts for one in part[name]] for name in ("images", "annotations")}
         _write_json(path, {**parts[0], **joined, "info": {"description": repr(sets), "version": "1"}})
@@ -335,13 +337,23 @@ def benchmark_people(size: BenchmarkSize, split: Split) -> dict[str, SyntheticPe
 
 def _require_same(path: Path, sets: dict[str, SyntheticPeople]) -> None:
     try:
-        description = read_json(path)["info"]["description"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"'{path}' is not a whole COCO file ({error}): remove it, or give another folder"
-        ) from error
-    if description != repr(sets):
-        raise RunFolderError(f"'{path}' holds other people ({description}) than {sets!r}: give another folder")
+        content = read_json(path)
+    except ValueError as error:
+        raise _not_whole(path, error) from error
+    _require_description(path, content, repr(sets))
+
+
+def _require_description(path: Path, content: Any, expected: str) -> None:
+    try:
+        description = content["info"]["description"]
+    except (KeyError, TypeError) as error:
+        raise _not_whole(path, error) from error
+    if description != expected:
+        raise RunFolderError(f"'{path}' holds other people ({description}) than {expected}: give another folder")
+
+
+def _not_whole(path: Path, error: Exception) -> DataError:
+    return DataError(f"'{path}' is not a whole COCO file ({error}): remove it, or give another folder")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -15,6 +15,9 @@ _PAIRS = (
     # The mask, in two stages and in one.
     ("odkd", "odkd_blind"),
     ("senior_only", "fpd"),
+    # The loss on binary targets alone, and the second stage's rate alone.
+    ("binary_bce", "binary_mse_sigmoid"),
+    ("odkd_low", "odkd_restart"),
 )
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from kdkit import ConfigurationError, Teacher
+from kdkit import ConfigurationError, Curriculum, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
+from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.convention import check_keypoints
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.maskless import without_masks
@@ -70,11 +71,12 @@ class PoseStudy:
         """Return the study of some rows, the first of which is the baseline.
 
         Raises:
-            ConfigurationError: if a row is unknown, lacks its teachers or a place for its heatmaps, or the initial
-                weights are of other keypoints.
+            ConfigurationError: if a row is unknown, lacks its teachers or a place for its heatmaps, the student
+                cannot be built for one, or the initial weights are of other keypoints or do not suit a row.
             CheckpointError: if the initial weights cannot be used, or are another network's.
         """
         rows = rows_named(names)
+        self._require_students(rows)
         plan = self._plan(self.teachers)
         for name, row in rows.items():
             try:
@@ -108,6 +110,17 @@ class PoseStudy:
             *(variants, seeds, out), metric="val/AP", config=config, pairs=pairs_of(names), about=about
         )
 
+    def _require_students(self, rows: Mapping[str, PoseRow]) -> None:
+        """Require that every row's student can be built and begin from what is given: before hours of training."""
+        for activation in dict.fromkeys(row.activation for row in rows.values()):
+            models.create(self.student, self.evaluator.skeleton.num_keypoints, activation=activation)
+        others = [name for name, row in rows.items() if row.activation != "none"]
+        if self.initial is not None and others:
+            raise ConfigurationError(
+                f"{', '.join(others)} learn probabilities behind a sigmoid, for which the last bias of "
+                f"'{self.initial}' is not made: leave these rows out, or the initial weights"
+            )
+
     def _beginning(self) -> dict[str, str]:
         """What names the study, of the weights that are given."""
         if self.initial is None:
@@ -130,7 +143,9 @@ class PoseStudy:
         teachers, samples = self._learned_from(row, data)
         outputs = network.heatmap_outputs
         curriculum = row.curriculum(self._plan(teachers, outputs))
-        codec = replace(data.codec, decoder=recipes.decoder_for(curriculum))
+        # Cached teachers cost nothing here; what counts is what the recipe costs alone.
+        live = row.curriculum(self._plan(self.teachers, outputs))
+        codec = replace(data.codec, decoder=_decoder_for(live))
         settings = replace(self.settings, seed=seed, export="last")
         result = fit(
             *(network, curriculum, samples, folder, settings),
@@ -138,8 +153,6 @@ class PoseStudy:
             codec=codec,
             config={"row": name},
         )
-        # Cached teachers cost nothing here; what counts is what the recipe costs alone.
-        live = row.curriculum(self._plan(self.teachers, outputs))
         notes = {"decoder": codec.decoder, "targets": row.targets}
         trial = trial_of(result, folder, live, settings.batch_size, notes)
         if row.targets == "canonical":
@@ -153,4 +166,13 @@ class PoseStudy:
             return self.targets.canonical(mine, data), without_masks(data).placed()
         if self.targets is not None and self.share:
             return self.targets.of_views(mine, data, round(self.epochs * row.budget)), without_masks(data)
-        return self.teachers, data
+        reads_masks = any("mask" in teacher.reads for teacher in mine.values())
+        return mine, data if reads_masks else without_masks(data)
+
+
+def _decoder_for(curriculum: Curriculum) -> Decoder:
+    """How a row's student is decoded: also by centroids if its last teachers learned from discs themselves."""
+    members = [member for teacher in list(curriculum)[-1].teachers for member in teacher.members]
+    known = [getattr(getattr(member, "module", None), "codec", None) for member in members]
+    discs = any(isinstance(codec, Codec) and codec.decoder == "centroid" for codec in known)
+    return "centroid" if discs else recipes.decoder_for(curriculum)

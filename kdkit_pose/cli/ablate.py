@@ -11,10 +11,12 @@ from rich.console import Console
 from kdkit import ConfigurationError
 from kdkit.ablation import Ablation, Results, draw_curves, draw_differences, write_report
 from kdkit.ablation.ablation import require_grid
+from kdkit_pose import models
 from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
 from kdkit_pose.cli import options
 from kdkit_pose.cli.given import given, refuse
 from kdkit_pose.cli.grouped import grouped
+from kdkit_pose.cli.outputs import check_outputs
 from kdkit_pose.cli.own_study import Own, own_study
 from kdkit_pose.cli.side_by_side import run_side_by_side
 
@@ -157,6 +159,11 @@ def ablate(
     names, seeds = grid.names, grid.numbers
     rows_named(names)
     require_grid(names, seeds)
+    read = {"--train-annotations": own.train_annotations, "--val-annotations": own.val_annotations}
+    read |= {"--init": own.init, **{f"--{role}": path for role, path in own.files.items()}}
+    check_outputs({"--json": json_file}, read)
+    if own.student is not None:
+        models.create(own.student)  # unknown ones are told before teachers are trained
     if drawn.synthetic is None:
         refuse(context, ["labels"], "needs --synthetic")
     else:

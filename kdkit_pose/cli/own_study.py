@@ -18,7 +18,6 @@ from kdkit_pose.cli.codec_choice import choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.loading import (
     LoadedNetwork,
-    check_codec,
     check_skeleton,
     describe_file,
     load_network,
@@ -120,7 +119,7 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
     )
     for one in (*loaded.values(), *initial.values()):
         check_skeleton(one, body, f"'{files.train_annotations}'")
-    codec = _codec(loaded or initial)
+    codec = _codec(loaded or initial, console)
     fitting = Fitting(
         batch_size=own.batch_size,
         learning_rate=own.learning_rate,
@@ -134,7 +133,11 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
     masks = any("mask" in teacher.reads for teacher in teachers.values())
     data = load_data(
-        *(files, codec, body, fitting, console), masks=masks, reader="a teacher", cache_images=own.cache_images
+        *(files, codec, body, fitting, console),
+        masks=masks,
+        reader="a teacher",
+        val_masks=False,  # students read none
+        cache_images=own.cache_images,
     )
     if (evaluator := data.evaluator) is None:
         raise ConfigurationError("rows are judged on validation persons: give --val-annotations")
@@ -178,15 +181,27 @@ def _initial(path: Path, student: str) -> LoadedNetwork:
     return load_network(path, student, "none", "--student")
 
 
-def _codec(loaded: Mapping[str, LoadedNetwork]) -> Codec:
+def _codec(loaded: Mapping[str, LoadedNetwork], console: Console) -> Codec:
     """Return what all teachers' heatmaps mean; DARK at 256x192 where there is no teacher.
+
+    Files that say it decide. Where none does it is guessed; what no file says is shown on the console.
 
     Raises:
         ConfigurationError: if they mean different things.
     """
     if not loaded:
         return DARK()
-    codec = replace(choose_codec(next(iter(loaded.values())), None, None, None).codec, decoder="peak")
-    for one in loaded.values():
-        check_codec(codec, one.codec, one.report.path)
+    chosen = {role: choose_codec(one, None, None, None) for role, one in loaded.items()}
+    silent = [role for role, one in loaded.items() if one.codec is None]
+    deciding = [role for role in loaded if role not in silent] or silent
+    codec = replace(chosen[deciding[0]].codec, decoder="peak")
+    for role in deciding:
+        if not chosen[role].codec.same_convention(codec):
+            raise ConfigurationError(
+                f"the heatmaps of {deciding[0]} are {codec}, and those of {role} {chosen[role].codec}: they mean "
+                f"different things; give teachers of one codec, input size and sigma"
+            )
+    for role in silent:
+        how = chosen[role].how if deciding == silent else "taken as the other teacher's"
+        console.print(f"{role}'s heatmaps: {codec} ({how})", markup=False)
     return codec

@@ -50,6 +50,7 @@ def run_side_by_side(work: Callable[..., object], arguments: tuple[Any, ...], pr
         # Stopped by the user, the others would go on without anybody waiting for them.
         for process in running:
             process.terminate()
+        for process in running:
             process.join()
     if failed := [process for process in running if process.exitcode]:
         raise SideBySideError(
@@ -59,6 +60,8 @@ def run_side_by_side(work: Callable[..., object], arguments: tuple[Any, ...], pr
 
 
 def _work(work: Callable[..., object], arguments: tuple[Any, ...], threads: int) -> None:
+    # Ctrl-C reaches all processes of a terminal: the first one asks the others to stop, once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)

@@ -56,7 +56,8 @@ def require_keypoints(content: Mapping[str, Any], source: str, skeleton: Skeleto
                 f"{source}: category {category.get('name')!r} has {len(names)} keypoints "
                 f"({', '.join(names[:3])}, ...), the skeleton {skeleton.name!r} has {skeleton.num_keypoints} "
                 f"({', '.join(skeleton.keypoints[:3])}, ...); give the skeleton that fits, as "
-                "kdkit_pose.data.read_skeleton(file) or Skeleton.from_category(category) finds it"
+                "kdkit_pose.data.read_skeleton(file) or Skeleton.from_category(category) finds it; a command "
+                "finds it by itself, without --skeleton"
             )
 
 

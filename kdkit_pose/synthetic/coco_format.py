@@ -28,6 +28,11 @@ def picture_name(image_id: int) -> str:
     return f"{image_id:012d}.jpg"
 
 
+def drawn_description(people: SyntheticPeople) -> str:
+    """What a file's ``info`` says of the people in it."""
+    return f"synthetic people drawn by kdkit_pose: {people!r}"
+
+
 def coco_dictionary(
     people: SyntheticPeople, entries: Sequence[Entries], file_names: Sequence[str], first_image_id: int
 ) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def coco_dictionary(
         for number, entry in enumerate(persons, 1)
     ]
     return {
-        "info": {"description": f"synthetic people drawn by kdkit_pose: {people!r}", "version": "1"},
+        "info": {"description": drawn_description(people), "version": "1"},
         "licenses": [{"id": 1, "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}],
         "images": [
             {"id": image_id, "file_name": name, "width": width, "height": height, "license": 1}

@@ -65,6 +65,30 @@ def test_another_seed_and_another_variant_are_added(ablation, trainings, tmp_pat
     assert len(trainings.done) == 12
 
 
+def test_results_hold_every_seed_that_was_trained(ablation, trainings):
+    ablation(seeds=(0, 1)).run()
+    results = ablation(seeds=(2,)).run()
+    assert len(trainings.done) == 9
+    assert results.rows[0].metric.count == 3
+    assert ablation(seeds=(1,)).report()["seeds"] == [0, 1, 2]
+
+
+def test_a_training_of_another_variant_is_refused_before_anything_is_trained(trainings, tmp_path):
+    def study(teacher, *seeds):
+        variants = [
+            Variant("plain", partial(trainings.train, name="plain")),
+            Variant("odkd", partial(trainings.train, name="odkd"), config={"teacher": teacher}),
+        ]
+        return Ablation(variants, seeds, tmp_path, metric="AP")
+
+    study("first", 1, 2).run()
+    before = (tmp_path / "results.json").read_bytes()
+    with pytest.raises(RunFolderError, match="another variant 'odkd'"):
+        study("second", 0, 1, 2).run()
+    assert len(trainings.done) == 4
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
 def test_what_another_process_is_at_is_left_to_it(ablation, trainings):
     study = ablation()
     path = study.trial_path("odkd", 1)

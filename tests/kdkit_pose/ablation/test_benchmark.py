@@ -11,8 +11,10 @@ from safetensors.torch import load_file
 
 from kdkit import ConfigurationError, RunFolderError
 from kdkit_pose import MaskAwareTeacher, models
-from kdkit_pose.ablation import SMALL, SyntheticBenchmark, benchmark_people
+from kdkit_pose.ablation import ROWS, SMALL, SyntheticBenchmark, benchmark_people
+from kdkit_pose.ablation.study import _decoder_for
 from kdkit_pose.data import loader
+from kdkit_pose.synthetic import write_coco
 
 TOY = replace(
     SMALL,
@@ -105,6 +107,29 @@ def test_a_row_may_have_a_student_with_a_sigmoid(study, results, tmp_path):
     assert models.load(tmp_path / "run" / "student.safetensors").activation == "sigmoid"
     assert trial.steps == results.trials["plain"][0].steps
     assert trial.notes["decoder"] == "centroid"
+
+
+def test_a_student_of_teachers_that_learned_discs_is_read_by_centroids(study, results):
+    """And rows of others are not; a row whose teachers read no mask needs none."""
+    disc = replace(study.teachers["primary"].module.codec, decoder="centroid")
+    primary = MaskAwareTeacher("primary", models.create("hrnet_w8_small"))
+    primary.module.codec = disc
+    other = replace(study, teachers={**study.teachers, "primary": primary})
+    found = {}
+    for name in ("primary_only", "reversed", "odkd", "plain"):
+        row = ROWS[name]
+        found[name] = _decoder_for(row.curriculum(other._plan(other.teachers)))
+    assert found == {"primary_only": "centroid", "reversed": "centroid", "odkd": "peak", "plain": "peak"}
+    data = study.train(0)
+    assert data.has_masks
+    for name, masks in (("plain", False), ("primary_only", False), ("odkd", True)):
+        assert replace(study, targets=None, share=False)._learned_from(ROWS[name], data)[1].has_masks == masks
+
+
+def test_people_of_another_size_that_were_left_half_drawn_are_refused(tmp_path):
+    write_coco(benchmark_people(replace(TOY, val_pictures=2), "val")["people"], tmp_path / "people", "val_people")
+    with pytest.raises(RunFolderError, match=r"val_people.json' holds other people"):
+        SyntheticBenchmark(tmp_path, TOY).validation()
 
 
 def test_processes_side_by_side_make_a_teacher_one_after_the_other(bench, study, monkeypatch):

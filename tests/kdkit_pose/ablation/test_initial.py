@@ -76,6 +76,17 @@ def test_a_study_is_only_gone_on_with_from_the_same_weights(study, weights, smal
             study(initial).ablation(NAMES, (0,), out).run()
 
 
+def test_rows_behind_a_sigmoid_are_refused(study, weights, tmp_path):
+    told = r"binary_mse_sigmoid, binary_bce learn probabilities .*leave these rows out, or the initial weights"
+    with pytest.raises(ConfigurationError, match=told):
+        study(weights).ablation(("plain", "binary_mse_sigmoid", "binary_bce"), (0,), tmp_path)
+
+
+def test_a_student_that_cannot_be_built_is_refused(study, tmp_path):
+    with pytest.raises(ConfigurationError, match="hrnet_w99"):
+        study(None, "hrnet_w99").ablation(NAMES, (0,), tmp_path)
+
+
 def test_other_weights_are_refused_before_anything_is_trained(study, weights, small_network, tmp_path):
     with pytest.raises(
         CheckpointError, match="this file is a small HRNet-W8, the network built is small HRNet-W16"

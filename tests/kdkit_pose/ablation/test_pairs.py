@@ -14,6 +14,11 @@ def test_the_core_tells_of_order_and_binarization():
     )
 
 
+def test_rows_that_differ_in_one_thing_are_compared():
+    pairs = pairs_of(tuple(ROWS))
+    assert {("binary_bce", "binary_mse_sigmoid"), ("odkd_low", "odkd_restart")} <= set(pairs)
+
+
 def test_a_row_is_compared_with_those_that_it_is_called_after():
     names = ("plain", "odkd", "odkd_blind", "odkd_both", "odkd_both_0.3", "odkdish")
     assert pairs_of(names) == (

@@ -23,6 +23,18 @@ def test_rows_begin_from_the_file_and_learn_its_codec(mine, run, chain, tmp_path
     assert trained.codec == models.load(chain.student("primary")).codec
 
 
+def test_what_is_read_is_not_written_over(mine, fail, chain, tmp_path):
+    told = fail(*mine, "--json", chain.val, "--out", tmp_path / "out")
+    assert "would replace --val-annotations, which is read" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_student_is_told_before_teachers_are_trained(fail, tmp_path):
+    told = fail("ablate", "--synthetic", "small", "--student", "hrnet_w99", "--out", tmp_path / "out")
+    assert "hrnet_w99" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_networks_are_refused_before_the_data_is_read(mine, fail, chain, tmp_path):
     wide, crowd = tmp_path / "wide.safetensors", tmp_path / "crowd.safetensors"
     models.save(models.create("hrnet_w16_small"), wide)

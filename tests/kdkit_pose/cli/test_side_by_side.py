@@ -71,6 +71,36 @@ def test_none_is_left_when_the_first_is_killed(tmp_path, number):
     until(lambda: not any(alive(other) for other in others))
 
 
+def stopped_once(folder):
+    """Wait for a first signal, and write whether a second one came while it was heeded."""
+    heard = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda found, frame: heard.append(found))
+    (folder / str(os.getpid())).touch()
+    while not heard:
+        time.sleep(0.05)
+    time.sleep(1)
+    (folder / f"{os.getpid()}-heard").write_text(" ".join(map(str, heard)))
+
+
+def test_ctrl_c_asks_each_process_to_stop_once(tmp_path):
+    folder, script = tmp_path / "out", tmp_path / "script.py"
+    folder.mkdir()
+    script.write_text(SCRIPT.replace("wait_long", "stopped_once"))
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, script, folder]
+    # In a session of its own, so that a terminal's Ctrl-C can be made: it reaches the whole group.
+    with subprocess.Popen(
+        command, env=environment, cwd=root, start_new_session=True, stderr=subprocess.DEVNULL
+    ) as first:
+        until(lambda: len(list(folder.iterdir())) == 2)
+        os.killpg(first.pid, signal.SIGINT)
+    heard = [path.read_text() for path in folder.glob("*-heard")]
+    assert heard == [str(int(signal.SIGTERM))] * 2
+
+
 def until(holds):
     for _ in range(300):
         if holds():

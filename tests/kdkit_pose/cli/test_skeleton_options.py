@@ -88,4 +88,7 @@ def test_score_asks_for_sigmas_and_takes_them(run, fail, truth: Path, results: P
 
 
 def test_score_of_another_skeleton_is_refused(fail, truth: Path, results: Path) -> None:
-    assert "51" in fail("score", "--annotations", truth, "--results", results, "--skeleton", "coco")
+    told = fail("score", "--annotations", truth, "--results", results, "--skeleton", "coco")
+    assert "category 'head' has 3 keypoints" in told
+    assert "the skeleton 'coco' has 17" in told
+    assert "without --skeleton" in told
