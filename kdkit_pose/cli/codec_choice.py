@@ -8,9 +8,9 @@ from kdkit_pose.cli.loading import LoadedNetwork
 from kdkit_pose.cli.options import build_codec
 from kdkit_pose.codecs import Codec, Decoder
 
-# The official repositories' files are bare state dicts, or training files with the best weights. kdkit's reduced
+# The official repositories' files are bare state dicts, or training files. kdkit's reduced
 # HRNets are none of theirs; nor are weights below `backbone.`.
-_FORMATS = ("state dict", "training file", "official training file, its best weights")
+_FORMATS = ("state dict", "training file", "official training file of its last epoch")
 _NETWORKS = re.compile(r"hrnet_w\d+|simplebaseline_resnet(18|34|50|101|152)")
 _SIZE = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)")
 

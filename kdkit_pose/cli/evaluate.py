@@ -99,14 +99,17 @@ def evaluate(
         *(annotations, images, body, boxes, box_threshold),
         *(predicted_masks, flip, batch_size, workers, skip_missing),
     )
+    for loaded in networks:
+        evaluation.check(loaded)
     runs = [evaluation.run(loaded, scheme.codec) for loaded, scheme in zip(networks, schemes, strict=True)]
     if not Processes.current().is_main:
         return
-    comparison = _compare(*runs, resamples=resamples) if len(runs) == 2 else None
-    _show(Console(), runs, schemes, comparison)
+    # What took long is kept before anything else may fail.
     if results is not None:
         write_results(runs[0].results, results)
     write_json(_figures(runs[0]), json)
+    comparison = _compare(*runs, resamples=resamples) if len(runs) == 2 else None
+    _show(Console(), runs, schemes, comparison)
     write_json(_details(runs, comparison), details)
     show_written(results, json, details)
 

@@ -64,6 +64,7 @@ class Evaluated:
             "codec": self.codec.to_metadata(),
             "forced": bool(self.forced),
             "skeleton": self.data.skeleton.name,
+            "sigmas": list(self.data.skeleton.sigmas),
             "predicted masks": None if masks is None else masks.to_json(),
             "masks of ones": self.data.own_masks.count(False) if self.data.has_masks else None,
         }
@@ -84,20 +85,28 @@ class Evaluation:
     workers: int
     skip_missing: bool = False
 
-    def run(self, loaded: LoadedNetwork, codec: Codec) -> Evaluated:
-        """Evaluate a network.
+    def check(self, loaded: LoadedNetwork) -> None:
+        """Check that a network can be evaluated, before anything that takes long.
 
         Raises:
             ConfigurationError: It predicts other keypoints, or reads masks that there are not.
-            DataError: The data cannot be used, or pictures with persons are missing and not to be skipped.
         """
         check_skeleton(loaded, self.skeleton, f"'{self.annotations}'")
-        reads_mask = "mask" in loaded.network.inputs
-        if self.boxes is not None and reads_mask and self.predicted_masks is None:
+        if self.boxes is not None and "mask" in loaded.network.inputs and self.predicted_masks is None:
             raise ConfigurationError(
                 f"'{loaded.report.path}' reads each person's mask, and detector boxes have none: give "
                 "--predicted-masks (kdkit-pose predict-masks makes them), or leave --boxes out"
             )
+
+    def run(self, loaded: LoadedNetwork, codec: Codec) -> Evaluated:
+        """Evaluate a network.
+
+        Raises:
+            ConfigurationError: As :meth:`check`.
+            DataError: The data cannot be used, or pictures with persons are missing and not to be skipped.
+        """
+        self.check(loaded)
+        reads_mask = "mask" in loaded.network.inputs
         data = CocoKeypoints(
             self.annotations,
             self.images,

@@ -167,8 +167,14 @@ def _predict_all(batch: Batch, folder: PredictionFolder) -> None:
         DataError: None of them can be read.
     """
     err = Console(stderr=True)
-    for file in track(batch.files, "predicting", console=err, transient=True, disable=not err.is_terminal):
-        batch.predict(file, folder)
+    try:
+        for file in track(batch.files, "predicting", console=err, transient=True, disable=not err.is_terminal):
+            batch.predict(file, folder)
+    except BaseException:
+        if batch.report.pictures:
+            folder.keep_results()  # hours of pictures are not lost for one
+            show_written(folder.results_path)
+        raise
     if not batch.report.pictures:
         problem = batch.report.unreadable[0]
         raise DataError(f"none of the {len(batch.files)} pictures can be read: {problem}")

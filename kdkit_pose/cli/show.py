@@ -39,7 +39,7 @@ def metrics_table(rows: Mapping[str, Metrics], first: str = "") -> Table:
             f"{name}\n{metrics['boxes']} boxes", *("-" if value is None else f"{value:.3f}" for value in figures)
         )
         if None in figures:
-            table.caption = "-: the ground truth has no such person"
+            table.caption = "-: the ground truth has no such person, or does not say areas"
     return table
 
 

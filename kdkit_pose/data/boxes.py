@@ -86,11 +86,12 @@ def why_nobody(
     """
     if not rows:
         return "the list of detections is empty; is it the detector's whole output?"
-    of_persons = [row for row in rows if row.get("category_id", PERSON_CATEGORY) in categories]
+    of_persons = [row for row in rows if "category_id" not in row or row["category_id"] in categories]
     if not of_persons:
         persons = ", ".join(f"{key} ({name})" for key, name in categories.items())
+        found = _first({row["category_id"] for row in rows})
         return (
-            f"its {len(rows)} detections are of the categories {_first({row['category_id'] for row in rows})}, "
+            f"its {len(rows)} detections are of the categories {found}, "
             f"none of the persons' category {persons}; give its boxes of persons that category_id"
         )
     if picture_ids is not None and not any(row.get("image_id") in picture_ids for row in of_persons):

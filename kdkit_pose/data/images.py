@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kdkit.errors import DataError
 from kdkit.limits import Limits
 from kdkit_pose.data.integrity import MISSING, UNREADABLE, Problem, find_problem
-from kdkit_pose.data.stored_size import stored_size
+from kdkit_pose.data.stored_size import stored_size, tiff_orientation
 
 # Most names; to take one apart as a path takes a hundred times as long.
 _PLAIN = re.compile(r"\w[\w-]*(/\w[\w-]*)*(\.\w+)?")
@@ -165,6 +165,10 @@ def decode_picture(content: bytes, path: Path, *, upright: bool = False) -> Pict
     size = stored_size(content)
     if size is not None and (excess := Limits.current().excess("picture_pixels", size[0] * size[1], "pixels")):
         raise DataError(f"{path}: the picture has {excess}")
+    if not upright and (turned := tiff_orientation(content)) not in (0, 1):
+        raise DataError(
+            f"{path}: a TIFF with orientation {turned}, which OpenCV turns whatever is asked: store it upright"
+        )
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         # From memory, since imread fills what a damaged file lacks with grey where imdecode refuses it.

@@ -14,6 +14,7 @@ _TRUNCATED = "picture is truncated"
 UNLISTED = "its picture is not among the file's images"
 REASONS = (MISSING, UNREADABLE, _EMPTY, _ANOTHER_SIZE, _TRUNCATED, UNLISTED)
 """Why persons cannot be seen, as a data set counts those that it leaves out."""
+_END_OF_JPEG = b"\xff\xd9"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -32,9 +33,9 @@ def find_problem(file: BinaryIO, width: int | None = None, height: int | None = 
     """What is wrong with the file of a picture of ``width`` by ``height`` pixels, or of any size; None if nothing
     is found.
 
-    Reads a JPEG's header up to its pixels and looks for its end marker in the last 64 KiB; of a PNG, the
-    first and last chunk. Decoders fill what a truncated file lacks with grey, so it has to be noticed here.
-    Of other formats only emptiness is noticed.
+    Reads a JPEG's header up to its pixels and looks for its end marker in the last 64 KiB, then in the rest; of a
+    PNG, the first and last chunk. Decoders fill what a truncated file lacks with grey, so it has to be noticed
+    here. Of other formats only emptiness is noticed.
     """
     start = file.read(24)
     if not start:
@@ -77,7 +78,12 @@ def _inspect_jpeg(file: BinaryIO) -> tuple[tuple[int, int] | None, bool]:
         else:
             file.seek(length - 2, os.SEEK_CUR)
         if code == 0xDA:
-            return size, _tail(file).rfind(b"\xff\xd9") >= 0  # from its end, where it is
+            pixels = file.tell()
+            if _END_OF_JPEG in _tail(file):
+                return size, True
+            # A phone's moving picture goes on behind its end; between the pixels there is no such marker.
+            file.seek(pixels)
+            return size, _END_OF_JPEG in file.read()
 
 
 def _inspect_png(file: BinaryIO, start: bytes) -> tuple[tuple[int, int] | None, bool]:

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from kdkit.errors import DataError
 from kdkit.limits import Limits
 from kdkit_pose.data.rle import decompress, paint, parse_runs
+from kdkit_pose.data.warping import within_opencv
 from kdkit_pose.geometry import compose_affine
 
 Array = npt.NDArray[np.float64]
@@ -81,7 +82,8 @@ class MaskStore:
         left, top, _, _ = mask.window
         # Zero outside of the window is what the mask is there: warping the window is warping the whole.
         moved = compose_affine(matrix, [[1, 0, left], [0, 1, top]])
-        warped = cv2.warpAffine(mask.paint(), moved, size, flags=cv2.INTER_LINEAR)
+        painted, moved = within_opencv(mask.paint(), moved, size)
+        warped = cv2.warpAffine(painted, moved, size, flags=cv2.INTER_LINEAR)
         return np.multiply(warped, np.float32(1 / 255), out=result, dtype=np.float32)
 
 

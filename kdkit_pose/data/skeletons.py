@@ -7,7 +7,7 @@ from typing import Any
 from kdkit.errors import DataError
 from kdkit_pose.data.annotations import check_layout, read_json
 from kdkit_pose.data.categories import person_categories
-from kdkit_pose.skeleton import COCO, Skeleton
+from kdkit_pose.skeleton import COCO, CROWDPOSE, Skeleton
 from kdkit_pose.skeleton_category import Sigmas
 
 
@@ -28,8 +28,8 @@ def read_skeleton(
         sigmas: See :meth:`Skeleton.from_category`; needed where the keypoints are neither COCO's nor CrowdPose's
             and the category has no ``sigmas``.
         flip_pairs: See there; needed where names do not tell left from right.
-        known: Taken where the file lists just its keypoints, and neither it nor the arguments say their sigmas,
-            and where the file lists none: a checkpoint's, say.
+        known: Taken where the file lists just its keypoints, which are neither COCO's nor CrowdPose's, and
+            neither it nor the arguments say their sigmas, and where the file lists none: a checkpoint's, say.
 
     Raises:
         DataError: The file cannot be read or is none of COCO's format, its categories have different keypoints,
@@ -65,7 +65,9 @@ def read_skeleton(
             "keypoints; keep one kind of body in the file, or read its category by Skeleton.from_category"
         )
     says_more = says_more or "sigmas" in found[0]
-    if known is not None and not says_more and tuple(found[0]["keypoints"]) == known.keypoints:
+    # COCO's and CrowdPose's have constants of their own, whatever a network's file says.
+    standard = known is not None and known.keypoints in (COCO.keypoints, CROWDPOSE.keypoints)
+    if known is not None and not standard and not says_more and tuple(found[0]["keypoints"]) == known.keypoints:
         return known
     return Skeleton.from_category(found[0], sigmas, flip_pairs)
 

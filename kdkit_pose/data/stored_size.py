@@ -49,19 +49,30 @@ def _webp(content: bytes) -> Size | None:
 
 
 def _tiff(content: bytes) -> Size | None:
+    found = _tiff_numbers(content, (256, 257))
+    return (found[256], found[257]) if len(found) == 2 else None
+
+
+def tiff_orientation(content: bytes) -> int:
+    """How a TIFF's pixels are to be turned, 1 to 8; 1, which is not at all, of any other file."""
+    is_tiff = content[:4] in (b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")
+    return _tiff_numbers(content, (274,)).get(274, 1) if is_tiff else 1
+
+
+def _tiff_numbers(content: bytes, tags: tuple[int, ...]) -> dict[int, int]:
     order: Literal["little", "big"] = "little" if content[:2] == b"II" else "big"
     big = content[2:4] in (b"\x2b\0", b"\0\x2b")
     # How wide are: an offset, the number of entries, an entry and, in it, where its value begins.
     offset, count, step, value = (8, 8, 20, 12) if big else (4, 2, 12, 8)
     start = int.from_bytes(content[8:16] if big else content[4:8], order)
     entries = min(int.from_bytes(content[start : start + count], order), _LATER)
-    sides = {}
+    found = {}
     for place in range(start + count, start + count + entries * step, step):
         tag, kind = (int.from_bytes(content[p : p + 2], order) for p in (place, place + 2))
         width = {3: 2, 4: 4, 16: 8}.get(kind, offset)
-        if tag in (256, 257):
-            sides[tag] = int.from_bytes(content[place + value : place + value + width], order)
-    return (sides[256], sides[257]) if len(sides) == 2 else None
+        if tag in tags:
+            found[tag] = int.from_bytes(content[place + value : place + value + width], order)
+    return found
 
 
 def _avif(content: bytes) -> Size | None:

@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kdkit_pose.geometry import compose_affine
+
 Pixels = npt.NDArray[np.uint8]
 Window = tuple[slice, slice]
 
 # Bilinear sampling reads the pixels on both sides; the rest is for the rounding of the map.
 _MARGIN = 3
 _CACHE_LINE = 64
+_MOST_A_SIDE = 2**15 - 1  # of pixels, for some versions of OpenCV
 
 
 def warp(pixels: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:
@@ -25,6 +28,7 @@ def warp(pixels: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int])
     Returns:
         uint8 [h, w, 4]; of 3 planes, the fourth means nothing.
     """
+    pixels, matrix = within_opencv(pixels, matrix, size)
     rows, columns = window_read(matrix, size, (pixels.shape[1], pixels.shape[0]))
     if pixels.shape[2] == 3:
         # OpenCV has fast code for 1, 2 and 4 channels, and takes more than twice as long for 3.
@@ -37,6 +41,28 @@ def warp(pixels: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int])
         # the pixels are in its cache.
         pixels[rows].reshape(-1)[::_CACHE_LINE].max()
     return np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def within_opencv(
+    pixels: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]
+) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """What OpenCV can warp: of 32,767 pixels a side or more, which some versions refuse, the part that is read.
+
+    Args:
+        pixels: [H, W, C] or [H, W].
+        matrix: [2, 3], from the pixels to the result's.
+        size: Width and height of the result.
+
+    Returns:
+        The pixels, or a part of them, and the matrix from there.
+    """
+    if max(pixels.shape[:2]) < _MOST_A_SIDE:
+        return pixels, matrix
+    rows, columns = window_read(matrix, size, (pixels.shape[1], pixels.shape[0]))
+    # Of what shows nothing of the picture, its first pixel.
+    top, left = min(rows.start, pixels.shape[0] - 1), min(columns.start, pixels.shape[1] - 1)
+    part = pixels[top : max(rows.stop, top + 1), left : max(columns.stop, left + 1)]
+    return part, compose_affine(matrix, [[1, 0, left], [0, 1, top]])
 
 
 def window_read(matrix: npt.NDArray[np.float64], size: tuple[int, int], source: tuple[int, int]) -> Window:

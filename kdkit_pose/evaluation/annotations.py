@@ -66,7 +66,8 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
     for place, image in enumerate(content["images"]):
         if not isinstance(image, Mapping) or not is_id(image.get("id")):
             raise DataError(f"{source}: image entry number {place} has no integer 'id'")
-    copies = []
+    copies: list[dict[str, Any]] = []
+    seen: set[int] = set()
     for place, annotation in enumerate(content["annotations"]):
         if not isinstance(annotation, Mapping):
             raise DataError(f"{source}: annotation number {place} is a {type(annotation).__name__}, no object")
@@ -74,6 +75,12 @@ def load_annotations(annotations: Annotations, skeleton: Skeleton) -> CocoDatase
             raise DataError(f"{source}: annotation number {place}: its category_id must be an integer")
         if annotation.get("category_id") in persons or "category_id" not in annotation:
             _check(annotation, source, skeleton)
+            if annotation["id"] in seen:
+                # The evaluation looks annotations up by it, and would take the last one for all.
+                raise DataError(
+                    f"{source}: annotation {annotation['id']}: another has the same id; give each its own"
+                )
+            seen.add(annotation["id"])
             # The evaluation writes into the annotations: copies spare the caller's.
             labelled = sum(v > 0 for v in annotation["keypoints"][2::3])
             copies.append({"num_keypoints": labelled, "iscrowd": 0, **annotation})

@@ -3,7 +3,7 @@
 | layout | where the weights are |
 |---|---|
 | a state dict | at the top |
-| official training file | `best_state_dict`, else `state_dict` |
+| official training file | `best_state_dict`, else `state_dict`: of its last epoch; `model_best.pth` has the best |
 | other training files | `state_dict`, `model_state_dict`, `model`; a kdkit run's: `network` |
 | mmpose 0.x | `state_dict`: `backbone.*`, `keypoint_head.*` |
 | mmpose 1.x | `state_dict`: `backbone.*`, `head.*`, perhaps `data_preprocessor.*` |
@@ -34,7 +34,7 @@ from kdkit.errors import CheckpointError
 from kdkit_pose.models.checkpoint_files import CheckpointFile
 
 SECTIONS = {
-    "best_state_dict": "official training file, its best weights",
+    "best_state_dict": "official training file of its last epoch",
     "state_dict": "training file",
     "model_state_dict": "training file",
     "network": "kdkit training checkpoint",

@@ -8,7 +8,7 @@ from typing import Any
 from kdkit.errors import ConfigurationError, DataError
 from kdkit_pose.data.annotations import read_json
 from kdkit_pose.data.boxes import why_nobody
-from kdkit_pose.data.categories import PERSON_CATEGORY, person_categories
+from kdkit_pose.data.categories import person_categories
 from kdkit_pose.data.mask_filling import masks_for
 from kdkit_pose.data.masks import EncodedMask, encode_mask
 from kdkit_pose.data.numerals import is_id
@@ -102,8 +102,9 @@ class BoxFile:
 
 
 def _parts(persons: Persons) -> tuple[str, ...]:
-    # Read as a Windows path, "/" and "\\" both separate.
-    return PureWindowsPath(persons.file_name).parts
+    # Read as a Windows path, "/" and "\\" both separate; what an absolute one begins with is nobody's folder.
+    path = PureWindowsPath(persons.file_name)
+    return path.parts[1:] if path.anchor else path.parts
 
 
 def read_boxes(
@@ -183,9 +184,14 @@ def _entries(content: Any, source: str) -> dict[int, Persons]:
             shown = str(image)[:120]
             raise DataError(f"{source}: image entry number {place} needs an 'id' and a 'file_name', found {shown}")
         sides = (image.get("width"), image.get("height"))
-        size = (int(sides[0]), int(sides[1])) if all(is_id(s) and s > 0 for s in sides) else None
+        size = (int(sides[0]), int(sides[1])) if all(map(_is_side, sides)) else None
         pictures[number] = Persons(number, name, size)
     return pictures
+
+
+def _is_side(value: Any) -> bool:
+    """Whether it is a number of pixels; some programs write whole numbers as 64.0."""
+    return (is_id(value) or (isinstance(value, float) and value.is_integer())) and value > 0
 
 
 def _from_annotations(content: Mapping[str, Any], source: str, *, masks: bool) -> BoxFile:
@@ -201,7 +207,7 @@ def _from_annotations(content: Mapping[str, Any], source: str, *, masks: bool) -
         picture = pictures.get(annotation["image_id"])
         if picture is None:
             report.left_out.add("box of a picture that the file does not list", name)
-        elif annotation.get("category_id", PERSON_CATEGORY) not in wanted:
+        elif "category_id" in annotation and annotation["category_id"] not in wanted:
             report.left_out.add("box of another category", name)
         elif annotation.get("iscrowd", 0):
             report.left_out.add("crowd region", name)
@@ -221,6 +227,8 @@ def _add_annotated(
     box = numbers(annotation["bbox"], (4,), "its bbox")
     if picture.size is not None:
         box = clip_box(box, *picture.size)
+    else:
+        report.noted.add("picture of no stated size: boxes not clipped, masks not read", picture.file_name)
     if box[2] <= 0 or box[3] <= 0:
         report.left_out.add("empty box", name)
         return
@@ -291,7 +299,7 @@ def _from_detections(
             picture = by_id.get(row.get("image_id"))
         if picture is None:
             report.left_out.add(f"box of a picture that {annotations} does not list", name)
-        elif row.get("category_id", PERSON_CATEGORY) not in categories:
+        elif "category_id" in row and row["category_id"] not in categories:
             report.left_out.add("box of another category", name)
         elif score < threshold:
             report.left_out.add(f"score below {threshold:g}", name)

@@ -144,6 +144,10 @@ class PredictionFolder:
             notes = [f"only the first {MOST_SHOWN} of {self._count} pictures are shown here", *notes]
         page = render_predictions(title, lead, self._shown, notes, key)
         _write(self.page_path, page.encode())
+        self.keep_results()
+
+    def keep_results(self) -> None:
+        """Write the results of the pictures that were added so far."""
         write_results(self._results, self.results_path)
 
     def _refuse_sources(self, files: Sequence[PictureFile]) -> None:

@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from kdkit_pose.codecs import Codec
+from kdkit_pose.data.warping import within_opencv
 from kdkit_pose.prediction.checks import Picture
 
 GROUND = 42
@@ -27,7 +28,7 @@ def heatmap_tile(
         zoom: Pixels of the tile in one of the network's input.
     """
     size = (round(codec.input_size[0] * zoom), round(codec.input_size[1] * zoom))
-    crop = cv2.warpAffine(picture, zoom * matrix, size, flags=cv2.INTER_LINEAR)
+    crop = cv2.warpAffine(*within_opencv(picture, zoom * matrix, size), size, flags=cv2.INTER_LINEAR)
     grey = 0.6 * crop.mean(axis=2, keepdims=True)
     values = np.clip(np.nan_to_num(heatmap), 0.0, 1.0)
     # A cell's centre lies at its size times its index.

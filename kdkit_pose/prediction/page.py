@@ -13,6 +13,7 @@ from kdkit_pose.prediction.checks import Picture
 from kdkit_pose.report.page import document
 
 _THUMBNAIL = 720
+_LARGEST_JPEG = 65_500  # pixels a side
 
 _STYLE = """
 main { max-width: 84rem; }
@@ -55,7 +56,15 @@ def thumbnail(overlay: Picture) -> bytes:
 
 
 def to_jpeg(picture: Picture, quality: int) -> bytes:
-    """The content of a JPEG file; coloured lines stay sharp, for colours are kept at full resolution."""
+    """The content of a JPEG file; coloured lines stay sharp, for colours are kept at full resolution.
+
+    A picture of more than 65,500 pixels a side, which no JPEG holds, is made smaller.
+    """
+    height, width, _ = picture.shape
+    if max(height, width) > _LARGEST_JPEG:
+        factor = _LARGEST_JPEG / max(height, width)
+        size = (max(1, int(width * factor)), max(1, int(height * factor)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", picture[:, :, ::-1], options)[1].tobytes()

@@ -11,6 +11,7 @@ import numpy as np
 from kdkit.errors import DataError
 from kdkit_pose.data.images import decode_picture
 from kdkit_pose.data.integrity import find_problem
+from kdkit_pose.data.stored_size import tiff_orientation
 from kdkit_pose.prediction.checks import Picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".ppm", ".pgm")
@@ -87,6 +88,8 @@ def open_picture(path: str | Path, *, upright: bool) -> tuple[Picture, bool]:
     problem = find_problem(io.BytesIO(content))
     if problem is not None:
         raise DataError(f"{path}: {problem}")
+    if upright and tiff_orientation(content) not in (0, 1):
+        return decode_picture(content, path, upright=True), True
     stored = decode_picture(content, path)
     if not upright or not any(name in content for name in _EXIF):
         return stored, False

@@ -6,8 +6,10 @@ import shutil
 import pytest
 import torch
 
+from kdkit import DataError
 from kdkit_pose import models
 from kdkit_pose.codecs import DARK
+from kdkit_pose.skeleton import CROWDPOSE
 
 
 @pytest.fixture
@@ -92,6 +94,25 @@ def test_against_a_file_that_is_not_there_fails_before_the_evaluation(chain, fai
         "evaluate", "--checkpoint", chain.student("odkd"), *evaluated, "--against", tmp_path / "none.pth"
     )
     assert "none.pth" in message
+
+
+def test_what_is_wrong_with_the_second_network_is_told_first_and_a_failed_comparison_loses_nothing(
+    chain, fail, evaluated, tmp_path, monkeypatch
+):
+    crowd, results = tmp_path / "crowd.safetensors", tmp_path / "results.json"
+    models.save(models.create("hrnet_w8_small", num_keypoints=14), crowd, **CROWDPOSE.to_metadata())
+    arguments = ["evaluate", "--checkpoint", chain.student("odkd"), *evaluated, "--results", results, "--against"]
+    with monkeypatch.context() as patch:
+        patch.setattr("kdkit_pose.cli.evaluated.CocoKeypoints", None)  # nothing is read
+        assert "predicts 14 keypoints" in fail(*arguments, crowd)
+    assert not results.exists()
+
+    def broken(*_, **__):
+        raise DataError("nothing to draw from")
+
+    monkeypatch.setattr("kdkit_pose.cli.evaluate.compare", broken)
+    assert "nothing to draw from" in fail(*arguments, chain.student("primary"))
+    assert results.exists()
 
 
 def test_the_second_networks_mask_fusion(chain, run, kind, tmp_path):

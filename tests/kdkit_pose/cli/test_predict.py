@@ -1,5 +1,6 @@
 """``kdkit-pose predict``."""
 
+import io
 import json
 import os
 import struct
@@ -12,10 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
+from kdkit import RunFolderError
+from kdkit.files import write_atomically
 from kdkit_pose import models
 from kdkit_pose.cli import main
 from kdkit_pose.codecs import DARK, MSRA
+from kdkit_pose.data.integrity import jpeg_size
 from kdkit_pose.evaluation import coco_metrics
+from kdkit_pose.prediction.page import to_jpeg
 from kdkit_pose.skeleton import COCO
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "coco-pose-mini"
@@ -315,6 +320,25 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_done(base, photos
     assert "text.png: cannot be decoded" in text
     assert [result["file_name"] for result in results(out)] == ["2.png", "b/1.jpg"]
     assert "text.png" in (out / "predictions.html").read_text()
+
+
+def test_what_was_found_is_kept_when_it_is_stopped(base, photos, out, fail, monkeypatch):
+    drawn = []
+
+    def full(path, content):
+        drawn.append(path)
+        if len(drawn) == 2:
+            raise RunFolderError("the disk is full")
+        write_atomically(path, lambda file: file.write(content))
+
+    monkeypatch.setattr("kdkit_pose.prediction.folder._write", full)
+    assert "the disk is full" in fail(*base, photos)
+    assert len({row["image_id"] for row in results(out)}) == 1
+
+
+def test_a_panorama_is_drawn_as_large_as_a_jpeg_may_be():
+    drawn = to_jpeg(np.full((3, 70_000, 3), 99, dtype=np.uint8), 90)
+    assert jpeg_size(io.BytesIO(drawn)) == (65_500, 2)
 
 
 def test_if_no_picture_can_be_read_nothing_is_written(base, photos, out, fail):

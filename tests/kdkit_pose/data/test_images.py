@@ -81,10 +81,11 @@ def test_end_of_an_embedded_thumbnail_is_not_the_pictures(gradient: Image.Image,
     assert problem.reason == "picture is truncated"
 
 
-def test_bytes_after_the_end_do_no_harm(gradient: Image.Image, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1000, 200_000])
+def test_bytes_after_the_end_do_no_harm(count: int, gradient: Image.Image, tmp_path: Path) -> None:
     gradient.save(tmp_path / "a.jpg")
     with (tmp_path / "a.jpg").open("ab") as file:
-        file.write(bytes(1000))
+        file.write(bytes(count))  # as the video of a phone's moving picture
     assert PictureFolder(tmp_path).problem(entry("a.jpg")) is None
     assert PictureFolder(tmp_path)(entry("a.jpg")).shape == (HEIGHT, WIDTH, 3)
 

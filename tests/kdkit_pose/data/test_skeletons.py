@@ -1,6 +1,7 @@
 """The skeleton, and the persons' category, of a file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,9 @@ def test_unlisted_keypoints_are_the_known_ones_as_far_as_they_fit(content: Any, 
     data["annotations"][0]["keypoints"] = [1, 2, 2] * 3
     with pytest.raises(DataError, match="annotation 7 has 9 keypoint numbers"):
         read_skeleton(data, known=CROWDPOSE)
+
+
+@pytest.mark.parametrize("standard", [COCO, CROWDPOSE])
+def test_standard_keypoints_have_standard_constants_whatever_a_network_learned_with(standard):
+    content = {"categories": [{"id": 1, "name": "person", "keypoints": list(standard.keypoints)}]}
+    assert read_skeleton(content, known=replace(standard, sigmas=(1.0,) * standard.num_keypoints)) == standard

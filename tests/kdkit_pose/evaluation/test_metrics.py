@@ -151,3 +151,9 @@ def test_annotation_files_that_cannot_be_used_are_named(perfect, tmp_path, conte
 def test_unknown_box_sources_are_refused(truth, perfect):
     with pytest.raises(ConfigurationError, match="guessed"):
         coco_metrics(truth, perfect, boxes="guessed")
+
+
+def test_two_annotations_of_one_id_are_refused(truth, perfect):
+    truth["annotations"][1]["id"] = truth["annotations"][0]["id"]
+    with pytest.raises(DataError, match="another has the same id"):
+        coco_metrics(truth, perfect, boxes="ground truth")

@@ -226,3 +226,31 @@ def test_annotations_that_leave_no_box_say_why(content, write):
         DataError, match=r"no usable person: 1 annotations\nleft out: crowd region: 1 \(annotation 3\)"
     ):
         read_boxes(write(content))
+
+
+def test_rows_without_a_category_are_persons(content, write):
+    content["categories"] = [{"id": 0, "name": "person"}]
+    for annotation in content["annotations"]:
+        del annotation["category_id"]
+    annotated = read_boxes(write(content))
+    assert sum(len(picture.boxes) for picture in annotated.pictures) == 4
+    rows = [{"image_id": 7, "bbox": [1, 2, 30, 40], "score": 0.9}]
+    detected = read_boxes(write(rows, "detected.json"), write(content))
+    assert detected.category_id == 0
+    assert [len(picture.boxes) for picture in detected.pictures] == [1, 0]
+
+
+def test_an_absolute_file_name_is_of_that_file(write, tmp_path):
+    rows = [{"file_name": str(tmp_path / "a.jpg"), "bbox": [1, 2, 30, 40], "score": 0.9}]
+    file = read_boxes(write(rows))
+    assert [found is not None for found in file.match(files(tmp_path, "a.jpg", "sub/a.jpg"))] == [True, False]
+
+
+def test_sizes_may_be_whole_floats_and_missing_ones_are_noted(content, write):
+    content["images"][0]["width"] = 100.0
+    content["images"][1].pop("width")
+    file = read_boxes(write(content), masks=True)
+    assert file.pictures[0].masks[0] is not None
+    assert file.pictures[1].masks == [None]
+    (note,) = [text for text in file.skipped.noted.counts if "no stated size" in text]
+    assert file.skipped.noted.counts[note] == 1

@@ -2,9 +2,11 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdkit import DataError
 from kdkit_pose.prediction import find_pictures, read_picture
+from kdkit_pose.prediction.reading import open_picture
 
 
 def with_orientation(jpeg: bytes, orientation: int) -> bytes:
@@ -43,6 +45,20 @@ def test_exif_turns_a_picture_unless_it_is_wanted_as_stored(tmp_path, write_pict
     path.write_bytes(with_orientation(path.read_bytes(), 6))
     assert np.array_equal(read_picture(path, upright=False), plain)
     assert np.array_equal(read_picture(path), np.rot90(plain, -1))
+
+
+def test_a_turned_tiff_is_turned_or_refused(tmp_path, write_picture, picture):
+    path = tmp_path / "a.tif"
+    for orientation, turns in ((1, 0), (3, 2), (6, -1)):
+        Image.fromarray(picture).save(path, tiffinfo={274: orientation})
+        upright, turned = open_picture(path, upright=True)
+        assert np.array_equal(upright, np.rot90(picture, turns))
+        assert turned == (orientation != 1)
+        if turned:
+            with pytest.raises(DataError, match=f"a TIFF with orientation {orientation}.*store it upright"):
+                read_picture(path, upright=False)
+        else:
+            assert np.array_equal(read_picture(path, upright=False), picture)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
