@@ -87,7 +87,9 @@ def stopped_once(folder):
 def test_ctrl_c_asks_each_process_to_stop_once(tmp_path):
     folder, script = tmp_path / "out", tmp_path / "script.py"
     folder.mkdir()
-    script.write_text(SCRIPT.replace("wait_long", "stopped_once"))
+    # What a shell starts in the background ignores Ctrl-C, and so do its children.
+    heeding = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script.write_text(heeding + SCRIPT.replace("wait_long", "stopped_once"))
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, script, folder]
@@ -97,6 +99,7 @@ def test_ctrl_c_asks_each_process_to_stop_once(tmp_path):
     ) as first:
         until(lambda: len(list(folder.iterdir())) == 2)
         os.killpg(first.pid, signal.SIGINT)
+        first.wait(timeout=60)
     heard = [path.read_text() for path in folder.glob("*-heard")]
     assert heard == [str(int(signal.SIGTERM))] * 2
 
