@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+WARNINGS = os.environ.get("KDKIT_TEST_WARNINGS", "error")
+"""What becomes of a warning in a program that a test starts: other versions of packages have others."""
 
 
 def start(count: int, arguments: Sequence[str], **extra: str) -> list[subprocess.Popen[str]]:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from kdkit_pose import models
+from tests.started import WARNINGS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 def run_example(name: str, out: Path) -> str:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), "--pictures", "6", "--epochs", "1"]
+    command = [sys.executable, "-W", WARNINGS, str(EXAMPLES / name), "--pictures", "6", "--epochs", "1"]
     run = subprocess.run(
         [*command, "--out", str(out)],
         cwd=out.parent,

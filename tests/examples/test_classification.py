@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from tests.started import WARNINGS
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "classification.py"
 
 
 def run(out: Path, *arguments: str) -> str:
-    command = [sys.executable, "-W", "error", str(SCRIPT), "--pictures", "64", "--epochs", "2", "--out", str(out)]
+    command = [sys.executable, "-W", WARNINGS, str(SCRIPT), "--pictures", "64", "--epochs", "2", "--out", str(out)]
     done = subprocess.run(
         [*command, *arguments],
         cwd=out.parent,

@@ -17,6 +17,7 @@ from torch import nn
 
 import kdkit as kd
 from kdkit.reduction import reduce_samples
+from tests.started import WARNINGS
 
 FOLDER = Path(__file__).parents[2] / "examples" / "depth"
 DOMAIN = ("measures.py", "network.py", "scenes.py")
@@ -309,7 +310,7 @@ def test_a_place_of_no_confidence_gives_no_gradient():
 
 def run(*options, cwd):
     return subprocess.run(
-        [sys.executable, "-W", "error", str(FOLDER / "distill.py"), *options],
+        [sys.executable, "-W", WARNINGS, str(FOLDER / "distill.py"), *options],
         cwd=cwd,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -23,6 +23,7 @@ import kdkit as kd
 from kdkit import losses
 from kdkit_pose import SyntheticPeople
 from kdkit_pose.synthetic import write_coco
+from tests.started import WARNINGS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segmentation"
 SCRIPT = EXAMPLE / "distill.py"
@@ -288,7 +289,7 @@ def test_what_is_not_known_gives_no_gradient_and_all_else_does():
 def run(out: Path, *arguments: str) -> str:
     out.parent.mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(SCRIPT), "--out", str(out), "--epochs", "1", *arguments],
+        [sys.executable, "-W", WARNINGS, str(SCRIPT), "--out", str(out), "--epochs", "1", *arguments],
         cwd=out.parent,
         # An example must not need an accelerator. Threads of so small networks mostly wait for each other.
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
