@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import kdkit
 from kdkit.torch_files import load_torch_file
 
 
@@ -94,7 +95,7 @@ def test_a_tensor_that_claims_more_than_its_storage_is_refused(saved, zipped):
 
 
 def test_nothing_else_in_the_packages_reads_pickles():
-    root = Path(__file__).parents[2]
+    root = Path(kdkit.__file__).parents[1]  # also where they are installed
     sources = [
         path for package in ("kdkit", "kdkit_pose", "kdkit_pose_cli") for path in (root / package).rglob("*.py")
     ]
