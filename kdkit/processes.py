@@ -117,6 +117,16 @@ class Processes:
             raise refusal
         return value  # type: ignore[return-value]
 
+    def main_first(self, work: Callable[[], T]) -> T:
+        """Return what the work gives here; the other processes begin it when the first one is done.
+
+        Raises:
+            KdkitError: the one that the first process's work ended with, in every process.
+        """
+        given: list[T] = []
+        self.by_main(lambda: given.append(work()))
+        return given[0] if self.is_main else work()
+
     def gathered(self, value: T) -> list[T]:
         """Return every process's value, in the order of their numbers."""
         if not self.several:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -204,7 +205,8 @@ class Trainer:
     def _fit(self, found: bool) -> TrainingResult:
         curriculum = self.distiller.curriculum
         if found:
-            self._load(self._newest_state())
+            load = partial(self.folder.checkpoints.load, self._progress.say)  # damaged ones are set aside once
+            self._load(self._processes.main_first(load))
             self._progress.resume(str(self.folder.path), curriculum, self._batches)
         elif self._engine.is_main:
             self.folder.keep_metrics_until(-1)  # of a run that was stopped before its first checkpoint
@@ -321,18 +323,6 @@ class Trainer:
         state = self._state.capture(self._batches, self._seconds + time.monotonic() - self._since)
         if self._engine.is_main:
             self.folder.checkpoints.save(state, keep=self._keep, best=best)
-
-    def _newest_state(self) -> dict[str, Any]:
-        """Read the newest checkpoint: first in the process that sets damaged ones aside."""
-        read: list[dict[str, Any]] = []
-
-        def load() -> None:
-            read.append(self.folder.checkpoints.load(self._progress.say))
-
-        self._processes.by_main(load)
-        if not self._engine.is_main:
-            load()
-        return read[0]
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._state.restore(state)

@@ -205,6 +205,25 @@ def test_best_and_last(toy, tmp_path):
     assert_same(load_file(result.student), dict(best["network"]))
 
 
+def test_a_loader_with_a_generator_of_its_own_goes_on_between_two_epochs(toy, tmp_path):
+    def run(out, crash_at=None):
+        own, calls = torch.Generator().manual_seed(3), []
+
+        def watched(network):
+            calls.append(network)
+            if len(calls) == crash_at:
+                raise Interrupted
+            return evaluate(network)
+
+        loader = DataLoader(toy.pictures(12), 4, shuffle=True, generator=own)
+        return trainer(toy, out, loader=loader, evaluate=watched, export="last").fit()
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", crash_at=3)
+    assert_same(load_file(whole.student), load_file(run(tmp_path / "stopped").student))
+
+
 def test_an_evaluation_needs_no_gradients(toy, tmp_path):
     seen = []
 
