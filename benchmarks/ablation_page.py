@@ -46,8 +46,9 @@ There are no results yet. The small study takes hours on two CPU cores, and can 
 """
 COMMANDS = """
 ```sh
-kdkit-pose ablate --synthetic small --labels coco --processes 2 --seeds 0,1,2,3,4 \\
-    --out runs/benchmark --json benchmarks/results/ablation/small-coco.json
+kdkit-pose ablate --synthetic small --labels {labels} --processes 2 \\
+    --rows {rows} \\
+    --seeds {seeds} --out runs/benchmark --json benchmarks/results/ablation/{name}.json
 make results    # this page, from all files in benchmarks/results/ablation/
 ```
 """
@@ -78,9 +79,19 @@ and data.
 def make_page(studies: Sequence[StudyFile]) -> str:
     """Return the page's text."""
     if not studies:
-        return f"{HEAD}{NOTHING}{COMMANDS}{READING.split('Rows are')[0].rstrip()}\n"
+        return f"{HEAD}{NOTHING}{_commands(studies)}{READING.split('Rows are')[0].rstrip()}\n"
     sections = "".join(_section(study) for study in studies)
-    return f"{HEAD}{BEFORE_ANSWERS}{answers(studies)}\n{sections}{READING}{COMMANDS}{AFTER_COMMANDS}"
+    return f"{HEAD}{BEFORE_ANSWERS}{answers(studies)}\n{sections}{READING}{_commands(studies)}{AFTER_COMMANDS}"
+
+
+def _commands(studies: Sequence[StudyFile]) -> str:
+    """How to make the first study of drawn people anew, with its own rows and seeds, and the page."""
+    study = next((one for one in studies if "benchmark" in one.config), None)
+    if study is None:
+        return COMMANDS.format(name="small-coco", labels="coco", rows="core", seeds="0,1,2")
+    rows, seeds = ",".join(study.content["variants"]), ",".join(map(str, study.content["seeds"]))
+    labels = study.config["benchmark"]["labels"]
+    return COMMANDS.format(name=study.name, labels=labels, rows=rows, seeds=seeds)
 
 
 def draw_all(studies: Iterable[StudyFile], folder: Path) -> list[Path]:

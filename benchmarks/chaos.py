@@ -4,10 +4,10 @@
     python benchmarks/chaos.py --out runs/chaos --json runs/chaos.json
 
 Small teachers are trained on drawn people, and a student is distilled once without being disturbed. Then for each
-kill a new `distill` is started in a folder of its own and killed by SIGKILL: at a random moment, in the middle of
-writing a checkpoint, just before or after a checkpoint gets its name, as a stage ends, in the middle of a line of
-metrics, or in the middle of writing the student. It is started again, and must end with the same student: every
-byte of its file.
+kill a new `distill` is started in a folder of its own and killed by SIGKILL: at a random moment of its training
+or of its start, in the middle of writing a checkpoint, just before or after a checkpoint gets its name, as a stage
+ends, in the middle of a line of metrics, or in the middle of writing the student. It is started again, and must
+end with the same student: every byte of its file.
 
 Where it hit is what the folder held then: the optimizer step of the newest whole checkpoint, and what was left
 half written.
@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,8 +41,8 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 CHILD = Path(__file__).with_name("chaos_child.py")
 NET = "hrnet_w8_small"
 EPOCHS = 4
-MOMENTS = ("random", "writing", "before its name", "after its name", "stage", "metrics", "student")
-"""What a kill waits for; half of all are at a random moment."""
+MOMENTS = ("random", "writing", "before its name", "after its name", "stage", "metrics", "student", "start")
+"""What a kill waits for; half of all are at a random moment after the first checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Kill:
 
     Attributes:
         moment: what it waited for.
-        at: seconds since the start of a random one, otherwise which occasion it was.
+        at: of a random one seconds since the first checkpoint, of one at the start since then, otherwise which
+            occasion it was.
         hit: whether the process was killed, and had not ended before.
         saved_step: the optimizer step of the newest whole checkpoint, 0 where there was none.
         half_written: names of files that were left behind half written.
@@ -80,10 +82,11 @@ class Chaos:
         self._out, self._pictures = out, pictures
         self._random = random.Random(seed)
         self._people = out / "people"
-        self.seconds = 0.0
+        self.starting, self.training = 0.0, 0.0
 
-    def prepare(self) -> None:
-        """Make what is not there, and time an undisturbed run."""
+    def prepare(self, side_by_side: int) -> None:
+        """Make what is not there, and time as many undisturbed runs at once as there will be: until their first
+        checkpoint, and from there on."""
         if not self._people.exists():
             run("synthesize", "--out", self._people, "--train", self._pictures, "--val", 4)
         for role, fusion in (("primary", "none"), ("senior", "concat")):
@@ -92,17 +95,30 @@ class Chaos:
                 run("train", *arguments, *self._data, "--out", self._out / role)
         if not self._student("whole").exists():
             run(*self._distill("whole"))
+        with ThreadPoolExecutor(side_by_side) as pool:
+            timed = list(pool.map(self._timed, range(side_by_side)))
+        self.starting, self.training = (sum(seconds) / len(timed) for seconds in zip(*timed, strict=True))
+
+    def _timed(self, number: int) -> tuple[float, float]:
+        """Seconds until the first checkpoint of an undisturbed run, and from there on."""
+        name = f"timed-{number}"
         started = time.monotonic()
-        run(*self._distill("timed"))
-        self.seconds = time.monotonic() - started
+        process = quiet(self._distill(name))
+        wait_for_checkpoint(process, RunFolder(self._out / name))
+        saved = time.monotonic()
+        if process.wait():
+            raise SystemExit(f"the undisturbed run in {self._out / name} failed")
+        return saved - started, time.monotonic() - saved
 
     def kill(self, number: int, moment: str) -> Kill:
         """Kill a run once, go on with it, and say what came of it."""
         folder = self._out / f"kill-{number}"
         at = self._moment(moment)
         arguments = self._distill(folder.name)
-        if moment == "random":
-            process = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if moment in ("random", "start"):
+            process = quiet(arguments)
+            if moment == "random":
+                wait_for_checkpoint(process, RunFolder(folder))
             try:
                 process.wait(timeout=at)
             except subprocess.TimeoutExpired:
@@ -125,8 +141,8 @@ class Chaos:
         )
 
     def _moment(self, moment: str) -> float:
-        if moment == "random":
-            return self._random.uniform(0.15, 0.98) * self.seconds
+        if moment in ("random", "start"):
+            return self._random.uniform(0.05, 0.95) * (self.training if moment == "random" else self.starting)
         occasions = {
             "writing": 2 * EPOCHS,
             "before its name": 2 * EPOCHS,
@@ -161,6 +177,17 @@ def run(*arguments: object) -> None:
     found = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
     if found.returncode:
         raise SystemExit(f"{' '.join(map(str, arguments))}: {found.stderr}")
+
+
+def quiet(arguments: Sequence[object]) -> "subprocess.Popen[bytes]":
+    """Start a command whose output nobody reads."""
+    return subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def wait_for_checkpoint(process: "subprocess.Popen[bytes]", folder: RunFolder) -> None:
+    """Wait until a run has its first checkpoint, or has ended."""
+    while process.poll() is None and not folder.checkpoints.to_go_on_from:
+        time.sleep(0.01)
 
 
 def newest_step(folder: RunFolder) -> int:
@@ -201,8 +228,8 @@ def main() -> None:
 def kill_all(options: argparse.Namespace) -> None:
     started = time.monotonic()
     chaos = Chaos(options.out, options.pictures, options.seed)
-    chaos.prepare()
-    print(f"an undisturbed run takes {chaos.seconds:.1f} s")
+    chaos.prepare(options.side_by_side)
+    print(f"undisturbed: {chaos.starting:.1f} s until the first checkpoint, then {chaos.training:.1f} s")
     print(f"{'kill':>4}  {'waited for':<16}{'at':>7}  {'hit':<5}{'saved step':>10}  {'identical':<10}half written")
     kills = []
     with ThreadPoolExecutor(options.side_by_side) as pool:
@@ -214,11 +241,13 @@ def kill_all(options: argparse.Namespace) -> None:
     alike = sum(kill.identical and kill.lines_identical for kill in kills)
     hits = sum(kill.hit for kill in kills)
     seconds = time.monotonic() - started
-    print(f"{hits} of {len(kills)} killed, {alike} of {len(kills)} identical, {seconds:.0f} s in all")
+    begun = sum(kill.saved_step > 0 for kill in kills)
+    told = f"{hits} of {len(kills)} killed, {begun} of them after a checkpoint"
+    print(f"{told}, {alike} of {len(kills)} identical, {seconds:.0f} s in all")
     machine = Machine.here()
     result = {
         "kills": [asdict(kill) for kill in kills],
-        "undisturbed_seconds": chaos.seconds,
+        "undisturbed_seconds": {"until the first checkpoint": chaos.starting, "from there on": chaos.training},
         "seconds": seconds,
         "machine": asdict(machine),
         "versions": versions(),

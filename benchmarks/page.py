@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
 from benchmarks.measuring import Record, Results  # noqa: E402
-from benchmarks.measuring.table import VERDICTS, claim, measured, numbers, target  # noqa: E402
+from benchmarks.measuring.table import claim, measured, numbers, target, verdict  # noqa: E402
 from benchmarks.profiling.records import PREFIX  # noqa: E402
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -104,15 +104,17 @@ def _suite(suite: str, records: list[Record], notes: Mapping[str, str]) -> str:
     lines = [f"\n### {suite}\n", _description(suite), *head]
     for record in records:
         for place, figure in enumerate(record.figures):
-            verdict = VERDICTS[figure.met]
+            found = verdict(figure)
             name = record.name if place == 0 else ""
-            cells = (name, claim(figure), measured(figure), target(figure), f"**{verdict}**" if verdict else "")
+            cells = (name, claim(figure), measured(figure), target(figure), f"**{found}**" if found else "")
             lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
     for record in records:
-        if any(figure.met is False for figure in record.figures):
-            cause = notes.get(f"{record.suite}: {record.name}", "no cause is noted.")
-            lines.append(f"Missed, {record.name}: {cause}\n")
+        found = {verdict(figure) for figure in record.figures}
+        for word in ("missed", "not told"):
+            if word in found:
+                cause = notes.get(f"{record.suite}: {record.name}", "no cause is noted.")
+                lines.append(f"{word.capitalize()}, {record.name}: {cause}\n")
     lines += [f"- {record.name}: {_medians(record)}." for record in records if record.candidates]
     lines += [f"- {said}." for said in dict.fromkeys(map(_circumstances, records))]
     return "\n".join(lines) + "\n"

@@ -55,7 +55,9 @@ def train(name: str, model: str, *objectives: kd.Objective) -> torch.nn.Module:
     stage = kd.Stage(name, objectives, kd.Epochs(options.epochs), learning_rate=kd.Cosine(2e-3, 0.0))
     distiller = kd.Distiller(kd.Student(network, "image", "logits"), kd.Curriculum(stage))
     out, adam = f"{options.out}/{name}", torch.optim.AdamW
-    result = kd.Trainer(distiller, batches, optimizer=adam, evaluate=accuracy, out=out, cpu=True).fit()
+    config = {"seed": options.seed, "pictures": options.pictures}  # another seed is another run
+    trainer = kd.Trainer(distiller, batches, optimizer=adam, evaluate=accuracy, out=out, cpu=True, config=config)
+    result = trainer.fit()
     print(f"{name}: {model}, accuracy {result.metrics['val/accuracy']:.3f} on pictures held out")
     return network
 

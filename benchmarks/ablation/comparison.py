@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kdkit.ablation import Interval, Results, holm
@@ -47,6 +47,13 @@ class Comparison:
         return "**" if self.holds_among_all else "" if self.verdict == "open" else "*"
 
     @property
+    def turned(self) -> "Comparison":
+        """The same the other way round: the other row minus this one."""
+        found = self.difference
+        difference = Interval(-found.mean, -found.high, -found.low, found.count)
+        return replace(self, variant=self.other, other=self.variant, difference=difference)
+
+    @property
     def name(self) -> str:
         """Its two rows."""
         return f"{self.variant} minus {self.other}"
@@ -63,13 +70,13 @@ class Comparison:
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """Return the differences of a study: of each row to the baseline, then of the pairs that tell something."""
+    """Return the differences of a study, each once: of each row to the baseline, then of the pairs that tell
+    something."""
     names = [row.name for row in results.rows]
     pairs = [(name, results.baseline) for name in names if name != results.baseline]
+    pairs += [pair for pair in pairs_of(names) if pair[::-1] not in pairs]
     found = {
-        pair: difference
-        for pair in dict.fromkeys([*pairs, *pairs_of(names)])
-        if (difference := results.difference(*pair)) is not None
+        pair: difference for pair in dict.fromkeys(pairs) if (difference := results.difference(*pair)) is not None
     }
     known = [pair for pair, difference in found.items() if difference.is_known]
     adjusted = dict(zip(known, holm([results.p_value(*pair) for pair in known]), strict=True))

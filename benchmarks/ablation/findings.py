@@ -94,7 +94,7 @@ def _sorted_out(among: list[Comparison]) -> list[str]:
 
 def _judged(claim: Claim, among: Iterable[Comparison]) -> str:
     """What is found on a claim of the paper; empty where no rows are."""
-    for one in among:
+    for one in (turn for comparison in among for turn in (comparison, comparison.turned)):
         if (one.variant, one.other) == (claim.variant, claim.other):
             words = {"better": "**agrees**", "worse": "**contradicted**", "open": "**neither shown nor refuted**"}
             return (

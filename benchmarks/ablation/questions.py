@@ -31,7 +31,8 @@ class Question:
         return [
             one
             for variant, other in self.pairs
-            for one in study.comparisons
+            for comparison in study.comparisons
+            for one in (comparison, comparison.turned)
             if re.fullmatch(variant, one.variant) and re.fullmatch(other, one.other)
         ]
 

@@ -6,8 +6,10 @@ from typing import Any
 from benchmarks.ablation.study_file import StudyFile
 
 _LABELS = {
-    "exact": "exact labels",
-    "coco": "labels as COCO's are: joints jittered and left out, ragged masks",
+    "exact": "exact labels and masks",
+    "coco": (
+        "labels as COCO's are: joints jittered and left out, ragged masks; those to be judged on have exact ones"
+    ),
 }
 _PACKAGES = ("python", "kdkit", "torch", "numpy")
 
@@ -42,7 +44,7 @@ def _people(benchmark: Mapping[str, Any]) -> str:
     labels = _LABELS.get(benchmark["labels"], benchmark["labels"])
     return (
         f"{size['train_pictures']:,} drawn pictures to train on and {size['val_pictures']:,} to be judged on, "
-        f"half of them crowds, with {labels}; crops of {height}x{width}."
+        f"half of them crowds; crops of {height}x{width}. Those to train on have {labels}."
     )
 
 

@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring.records import Figure, Record
-
-VERDICTS = {True: "met", False: "missed", None: ""}
+from benchmarks.measuring.targets import Bounds
 
 
 def numbers(values: Sequence[float], unit: str, *, exact: bool = False) -> tuple[list[str], str]:
@@ -72,13 +71,28 @@ def target(figure: Figure) -> str:
     return ", ".join(said)
 
 
+def verdict(figure: Figure) -> str:
+    """Return whether a figure's whole interval is within the bounds; empty without any.
+
+    >>> verdict(Figure("kdkit", "loop", "time", "", 1.01, 0.99, 1.03, at_most=1.02, met=True))
+    'not told'
+    """
+    if figure.met is None:
+        return ""
+    bounds = Bounds(figure.at_least, figure.at_most)
+    ends = {bounds.met(end) for end in (figure.low, figure.high) if end is not None}
+    if len(ends) == 2:
+        return "not told"
+    return "met" if figure.met else "missed"
+
+
 def print_table(records: Iterable[Record], console: Console) -> None:
     """Print what was found, a line a figure."""
     table = Table("measurement", "figure", "value (95% interval)", "target", "verdict")
     for record in records:
         for place, figure in enumerate(record.figures):
-            verdict = VERDICTS[figure.met]
-            colour = {"met": "green", "missed": "red"}.get(verdict, "default")
+            found = verdict(figure)
+            colour = {"met": "green", "missed": "red"}.get(found, "default")
             name = f"{record.suite}: {record.name}" if place == 0 else ""
-            table.add_row(name, claim(figure), measured(figure), target(figure), f"[{colour}]{verdict}[/{colour}]")
+            table.add_row(name, claim(figure), measured(figure), target(figure), f"[{colour}]{found}[/{colour}]")
     console.print(table)

@@ -1,9 +1,12 @@
 """What the experiment is for: both students' figures, and how far their difference may be chance."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+from kdkit import ConfigurationError
 from kdkit.processes import Processes
+from kdkit.training.run_folder import RunFolder
 from kdkit_pose.evaluation import Metrics, compare
 
 from .judging import Judge
@@ -12,8 +15,13 @@ STUDENTS = ("distill", "plain")
 
 
 def compare_students(judge: Judge) -> None:
-    """Print COCO's ten figures of both students for each source of boxes, and their difference; keep them too."""
-    options, found = judge.options, {}
+    """Print COCO's ten figures of both students for each source of boxes, and their difference; keep them too.
+
+    Raises:
+        ConfigurationError: if the students did not learn under the same conditions.
+    """
+    options = judge.options
+    found: dict[str, Any] = {"both": _common(options.out)}
     for boxes in judge.sources:
         figures: dict[str, Any] = {}
         files = []
@@ -33,6 +41,24 @@ def compare_students(judge: Judge) -> None:
     path = options.out / "evaluation.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
+
+
+def _common(out: Path) -> dict[str, Any]:
+    """What both students have in common, which must be all but teachers and the data's masks."""
+    plain, distilled = (_conditions(RunFolder(out / name)) for name in reversed(STUDENTS))
+    if differing := sorted(key for key in plain.keys() | distilled.keys() if plain.get(key) != distilled.get(key)):
+        told = "; ".join(f"{key}: plain {plain.get(key)!r}, distill {distilled.get(key)!r}" for key in differing)
+        raise ConfigurationError(
+            f"the students in '{out}' cannot be compared ({told}): take one of the two steps again with the "
+            f"other's options, in a folder without its run"
+        )
+    return plain
+
+
+def _conditions(run: RunFolder) -> dict[str, Any]:
+    named = json.loads(run.config.read_text(encoding="utf-8"))["config"]
+    conditions = {name: value for name, value in named.items() if name not in ("data", "predicted_masks")}
+    return {**conditions, "steps": run.read_metrics()[-1]["step"]}
 
 
 def _line(metrics: Metrics) -> str:

@@ -1,4 +1,4 @@
-"""Variants by seeds, each trained once, at equal steps."""
+"""Variants by seeds, each trained once, at equal steps and equal samples."""
 
 import json
 import math
@@ -81,8 +81,8 @@ class Ablation:
         Raises:
             RunFolderError: if the folder holds a study of another configuration, or a training of another variant
                 of the same name.
-            ConfigurationError: if a training took another number of steps than it is allowed, or did not give
-                the metric.
+            ConfigurationError: if a training took other steps or samples than it is allowed, or did not give the
+                metric.
         """
         say = progress or (lambda line: None)
         self._open()
@@ -99,21 +99,23 @@ class Ablation:
                 else:
                     say(f"{variant.name}, seed {seed}: begins")
                     self._keep(path, variant, seed, variant.train(seed, path.parent / "run"))
-                    self._write_results()  # so that unequal steps are noticed at once
+                    self._write_results()  # so that unequal lengths are noticed at once
+        if others := self._not_named():
+            say(f"not named, and so not in the results: {', '.join(others)}")
         return self._write_results()
 
     def results(self) -> Results:
         """Return what is finished so far.
 
         Raises:
-            ConfigurationError: if the trials' steps are not what the variants are allowed.
+            ConfigurationError: if the trials' steps or samples are not what the variants are allowed.
             RunFolderError: if a trial's file cannot be used, or is of another variant of the same name.
         """
         trials: dict[str, dict[int, Trial]] = {variant.name: {} for variant in self.variants}
         for content in self._kept():
             trials[content["variant"]][content["seed"]] = Trial.from_json(content["trial"])
         results = Results(trials, self.metric, self.baseline, self.mode)
-        self._require_equal_steps(results)
+        self._require_equal_length(results)
         return results
 
     def report(self) -> dict[str, Any]:
@@ -125,7 +127,7 @@ class Ablation:
         :meth:`Results.from_json` takes it.
 
         Raises:
-            ConfigurationError: if the trials' steps are not what the variants are allowed.
+            ConfigurationError: if the trials' steps or samples are not what the variants are allowed.
         """
         return study_report(
             self.results(),
@@ -153,6 +155,11 @@ class Ablation:
                     content = read_trial(path, variant.name, seed, self.metric)
                     _require_same_variant(path, content.get("config"), variant)
                     yield content
+
+    def _not_named(self) -> list[str]:
+        """Variants of finished trials that are not among those of this study."""
+        found = {path.parent.parent.name for path in self.out.glob("*/seed-*/trial.json")}
+        return sorted(found - {variant.name for variant in self.variants})
 
     def _known_seeds(self) -> tuple[int, ...]:
         """The seeds that are asked for, and those of trainings that are there."""
@@ -212,19 +219,23 @@ class Ablation:
         }
         write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
 
-    def _require_equal_steps(self, results: Results) -> None:
+    def _require_equal_length(self, results: Results) -> None:
         budgets = {variant.name: variant.budget for variant in self.variants}
         for seed, reference in results.trials[self.baseline].items():
+            batch = math.ceil(reference.samples / max(reference.steps, 1))
             for name, trials in results.trials.items():
                 if seed not in trials:
                     continue
-                allowed = round(reference.steps * budgets[name] / budgets[self.baseline])
-                if trials[seed].steps != allowed:
-                    raise ConfigurationError(
-                        f"variant '{name}', seed {seed}, took {trials[seed].steps} steps, and not {allowed}: to "
-                        f"compare at equal length, give every variant as many steps as '{self.baseline}', or say "
-                        f"budget=... of what is longer on purpose"
-                    )
+                ratio = budgets[name] / budgets[self.baseline]
+                trial, steps, samples = trials[seed], round(reference.steps * ratio), reference.samples * ratio
+                if trial.steps == steps and abs(trial.samples - samples) <= batch:  # a last batch may be smaller
+                    continue
+                raise ConfigurationError(
+                    f"variant '{name}', seed {seed}, took {trial.steps} steps of {trial.samples} samples in all, "
+                    f"and not {steps} of {samples:g}: to compare at equal length, give every variant as many "
+                    f"steps and samples as '{self.baseline}', or say budget=... of what is longer on purpose; "
+                    f"to train it otherwise, remove '{self.trial_path(name, seed).parent}' first"
+                )
 
 
 def require_grid(names: Sequence[str], seeds: Sequence[int]) -> None:
@@ -243,8 +254,14 @@ def require_grid(names: Sequence[str], seeds: Sequence[int]) -> None:
 
 def _require_same_variant(path: Path, found: Any, variant: Variant) -> None:
     """Require that a kept trial is of the same variant, and not of another one of its name."""
-    if found != (now := variant.to_config()):
+    # A budget is what was allowed, and no part of what was trained.
+    there, now = _without_budget(found), _without_budget(variant.to_config())
+    if there != now:
         raise RunFolderError(
-            f"'{path}' is of another variant '{variant.name}' (there {found}, now {now}): give another folder, or "
+            f"'{path}' is of another variant '{variant.name}' (there {there}, now {now}): give another folder, or "
             f"another name"
         )
+
+
+def _without_budget(config: Any) -> Any:
+    return {key: value for key, value in config.items() if key != "budget"} if isinstance(config, dict) else config

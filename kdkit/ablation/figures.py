@@ -1,5 +1,6 @@
 """An ablation's results as pictures."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,9 +82,9 @@ def draw_curves(
 def _common_curve(
     results: Results, name: str
 ) -> tuple[list[int], "np.ndarray[tuple[int, int], np.dtype[np.float64]]"]:
-    """The steps at which every seed was evaluated, and the metric [seeds, steps]."""
+    """The steps at which every seed was evaluated to a number, and the metric [seeds, steps]."""
     curves = [
-        {steps: metrics[results.metric] for steps, metrics in trial.curve}
+        {steps: value for steps, metrics in trial.curve if _is_finite(value := metrics.get(results.metric))}
         for trial in results.trials[name].values()
     ]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
@@ -106,3 +107,7 @@ def _finished(figure: "Figure", path: str | Path | None) -> "Figure":
     if path is not None:
         figure.savefig(path)
     return figure
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -37,6 +37,9 @@ def study_report(
         about: whatever else.
     """
     compared = [(row.name, results.baseline) for row in results.rows if row.name != results.baseline]
+    for pair in pairs:  # each difference once, whichever way round it is wanted
+        if pair not in compared and pair[::-1] not in compared:
+            compared.append(pair)
     return {
         "format": FORMAT,
         "config": dict(config),
@@ -44,9 +47,7 @@ def study_report(
         "variants": {name: dict(variant) for name, variant in variants.items()},
         "about": dict(about),
         "made": _made(kept),
-        "differences": [
-            entry for pair in dict.fromkeys([*compared, *pairs]) if (entry := _difference(results, *pair))
-        ],
+        "differences": [entry for pair in compared if (entry := _difference(results, *pair))],
         **results.to_json(),
     }
 

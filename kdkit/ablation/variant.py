@@ -21,8 +21,8 @@ class Variant:
     Args:
         name: unique; also the name of its folder.
         train: trains it.
-        budget: how many times the baseline's optimizer steps it takes; what takes another number is refused, so
-            that nothing wins by having trained for longer unsaid.
+        budget: how many times the baseline's optimizer steps it takes, and samples; what takes other numbers is
+            refused, so that nothing wins by having trained for longer unsaid.
         summary: a line on what it is.
         config: what it is made of, of plain JSON types, such as its teachers' fingerprints: a trial that is there
             counts only for the same.

@@ -199,7 +199,7 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
     {
         "plain": PoseRow("ground truth alone", (), _plain),
         "plain_twice": PoseRow("ground truth alone, for twice as long", (), _plain, budget=2.0),
-        "fpd": PoseRow("one teacher as strong, without the mask", ("blind",), _alone(recipes.fpd, "blind")),
+        "fpd": PoseRow("one teacher like the senior, without the mask", ("blind",), _alone(recipes.fpd, "blind")),
         "primary_only": PoseRow("the primary teacher", ("primary",), _alone(recipes.primary_only, "primary")),
         "senior_only": PoseRow(
             "the senior teacher", ("senior",), _alone(recipes.senior_only, "senior", binarized="none")

@@ -184,9 +184,9 @@ def ablate(
     folder = ablation.out
     say(str(results))
     say(f"written: {folder / 'results.json'}")
-    _write(results, folder, say)
     if json_file is not None:
         write_report(ablation.report(), json_file)
+    _write(results, folder, say)
 
 
 def _refuse_own(context: typer.Context) -> None:

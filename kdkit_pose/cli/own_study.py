@@ -43,7 +43,7 @@ class Own:
     primary: Annotated[Path | None, typer.Option(help="The primary teacher's file.")] = None
     senior: Annotated[Path | None, typer.Option(help="The senior teacher's file.")] = None
     blind: Annotated[
-        Path | None, typer.Option(help="The file of a teacher as strong as the senior that sees no mask.")
+        Path | None, typer.Option(help="The file of a teacher like the senior that sees no mask.")
     ] = None
     train_annotations: Annotated[Path | None, typer.Option(help="COCO-format annotations to train on.")] = None
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures.")] = None

@@ -144,6 +144,22 @@ def test_a_question_without_its_rows_is_left_out(make):
     assert "The teachers' own figures" not in page
 
 
+def test_another_baseline_answers_the_same_and_counts_nothing_twice(make):
+    study = make(gains={"plain": 0.0, "odkd": 0.02, "reversed": 0.01})
+    turned = StudyFile("turned", {**study.content, "baseline": "odkd"})
+    assert [one.name for one in turned.comparisons] == ["plain minus odkd", "reversed minus odkd"]
+    assert "**yes**: odkd minus plain +0.0200" in answers([turned])
+    assert "**yes**: odkd minus reversed +0.0100" in answers([turned])
+    assert "beats the plain student: **agrees**, +0.0200" in findings(turned)
+
+
+def test_the_page_s_command_makes_the_study_with_all_its_rows(make):
+    text = ablation_page.make_page([make(gains={"plain": 0.0, "odkd": 0.02}, seeds=(0, 2))])
+    assert "--labels exact" in text
+    assert "--rows plain,odkd \\\n    --seeds 0,2 --out" in text
+    assert "--json benchmarks/results/ablation/small.json" in text
+
+
 def test_one_seed_answers_nothing(make, tmp_path):
     study = make(seeds=(0,))
     text = ablation_page.make_page([study])

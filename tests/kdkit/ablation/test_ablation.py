@@ -1,4 +1,5 @@
 import json
+import shutil
 from functools import partial
 
 import pytest
@@ -103,9 +104,47 @@ def test_what_another_process_is_at_is_left_to_it(ablation, trainings):
     assert list(study.run().trials["odkd"]) == [0, 1, 2]
 
 
-def test_unequal_steps_are_refused(ablation):
-    with pytest.raises(ConfigurationError, match=r"'longer', seed 0, took 200 steps, and not 100: .* budget="):
+def test_unequal_steps_are_refused_and_what_is_advised_helps(ablation, trainings):
+    refused = r"'longer', seed 0, took 200 steps of 1600 samples in all, and not 100 of 800: .* budget="
+    with pytest.raises(ConfigurationError, match=refused) as found:
         ablation(budget=1.0).run()
+    assert len(ablation(budget=2.0).run().rows) == 3
+    assert len(trainings.done) == 9
+    # Or it is trained otherwise, where the folder that is named is removed.
+    trainings.steps["longer"] = 100
+    with pytest.raises(ConfigurationError, match=refused):
+        ablation(budget=1.0).run()
+    for seed in (0, 1, 2):
+        folder = str(found.value).split("remove '")[1].split("'")[0].replace("seed-0", f"seed-{seed}")
+        shutil.rmtree(folder)
+    assert [row.steps for row in ablation(budget=1.0).run().rows] == [100, 100, 100]
+
+
+def test_more_samples_in_as_many_steps_are_refused(tmp_path):
+    def variant(name, samples):
+        return Variant(name, lambda seed, folder: Trial({"AP": 0.5}, 10, samples))
+
+    refused = "'wide', seed 0, took 10 steps of 640 samples in all, and not 10 of 80"
+    with pytest.raises(ConfigurationError, match=refused):
+        Ablation([variant("plain", 80), variant("wide", 640)], (0,), tmp_path / "wide", metric="AP").run()
+    # The last batch of an epoch may be smaller.
+    ragged = [variant("plain", 80), variant("ragged", 77)]
+    assert len(Ablation(ragged, (0,), tmp_path / "ragged", metric="AP").run().rows) == 2
+
+
+def test_rows_that_are_not_named_are_told(trainings, tmp_path):
+    variants = trainings.variants(longer=2.0)
+    Ablation(variants, (0,), tmp_path, metric="AP").run()
+    lines = []
+    Ablation(variants[:2], (0,), tmp_path, metric="AP").run(lines.append)
+    assert lines[-1] == "not named, and so not in the results: longer"
+
+
+def test_a_difference_is_counted_once_whichever_way_round(ablation):
+    study = ablation(baseline="odkd", pairs=[("odkd", "plain"), ("plain", "longer"), ("longer", "plain")])
+    study.run()
+    found = [(one["variant"], one["other"]) for one in study.report()["differences"]]
+    assert found == [("plain", "odkd"), ("longer", "odkd"), ("plain", "longer")]
 
 
 def test_another_configuration_is_refused_by_name(ablation, trainings):

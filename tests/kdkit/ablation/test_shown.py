@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kdkit import ConfigurationError
-from kdkit.ablation import Results, draw_curves, draw_differences, results_table
+from kdkit.ablation import Results, Trial, draw_curves, draw_differences, results_table
 
 
 def test_the_table_says_what_is_clear(ablation):
@@ -50,6 +50,13 @@ def test_curves_are_means_in_bands(ablation, tmp_path):
     assert [line.get_label() for line in axes.lines] == ["plain", "longer"]
     assert list(axes.lines[0].get_ydata()) == pytest.approx([0.175])
     assert len(axes.collections) == 2
+
+
+def test_an_evaluation_that_was_no_number_is_left_out_of_a_curve():
+    curve = [(50, {"AP": float("nan")}), (100, {"AP": 0.5})]
+    trials = {0: Trial({"AP": 0.5}, 100, 800, curve=curve), 1: Trial({"AP": 0.7}, 100, 800, curve=curve)}
+    (axes,) = draw_curves(Results({"plain": trials}, "AP", "plain")).axes
+    assert list(axes.lines[0].get_xdata()) == [100]
 
 
 def test_nothing_to_compare_is_said():
