@@ -145,6 +145,7 @@ def fit(
     evaluator: Evaluator | None = None,
     codec: Codec | None = None,
     config: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
     before_training: Callable[[], object] | None = None,
 ) -> TrainingResult:
     """Take a network through a curriculum on a data set, or go on where the folder's run was left.
@@ -166,6 +167,7 @@ def fit(
         codec: how to decode the finished student, written into its file; by default the data set's codec. Only
             the decoder may be another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
+        notes: what else is written down of it, such as where files lie; it is never compared.
         before_training: called when all is known to fit and nothing is written yet, unless the run is finished
             already: for what takes long, such as :func:`kdkit_pose.teacher_check.check_teachers`.
 
@@ -178,7 +180,9 @@ def fit(
     distiller, batches = prepared(network, curriculum, train, settings, evaluator=evaluator, codec=codec)
     # Before the trainer, which copies the network where it averages.
     with learning(network, codec or train.codec, train.skeleton):
-        arguments = trainer_arguments(network, train, out, settings, evaluator=evaluator, config=config)
+        arguments = trainer_arguments(
+            network, train, out, settings, evaluator=evaluator, config=config, notes=notes
+        )
         trainer = Trainer(distiller, batches, **arguments)
         trainer.check_folder()
         if before_training is not None and not trainer.folder.finished:
@@ -223,6 +227,7 @@ def trainer_arguments(
     *,
     evaluator: Evaluator | None,
     config: Mapping[str, Any] | None,
+    notes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the :class:`kdkit.Trainer`'s arguments of :func:`fit`, for a network that knows what it learns."""
     predicted = train.masks_predicted
@@ -250,7 +255,7 @@ def trainer_arguments(
         "checkpoint_steps": settings.checkpoint_steps,
         "keep": settings.keep,
         "config": described,
-        "notes": _left_out(train, evaluator),
+        "notes": {**_left_out(train, evaluator), **(notes or {})},
         "metadata": {
             **models.describe(network),
             **network.usage,

@@ -120,7 +120,13 @@ def choose_performance(wanted: Literal["default", "max"] | Performance, device: 
 
 
 def choose_precision(wanted: Precision | None, performance: object, device: torch.device) -> Precision:
-    """Return the student's precision: the one that is wanted, else bf16 where ``max`` finds it in the hardware."""
+    """Return the student's precision: the one that is wanted, else bf16 where ``max`` finds it in the hardware.
+
+    Raises:
+        ConfigurationError: if fp16 is wanted on the CPU, where it would be left out in silence.
+    """
+    if wanted == "fp16" and device.type == "cpu":
+        raise ConfigurationError("precision fp16 needs an accelerator, and this is the CPU: take bf16 or no")
     if wanted is not None:
         return wanted
     if performance == "max" and device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):

@@ -13,6 +13,7 @@ from torch import Tensor
 from kdkit import ConfigurationError, Identity, TargetCache, Teacher, build_cache
 from kdkit.cache import CANONICAL, BuildReport
 from kdkit.cache.header import Header, read_header, shard_path
+from kdkit.processes import Processes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import choose_codec
 from kdkit_pose.cli.cut_persons import refuse_with_cut
@@ -209,7 +210,7 @@ def cache_build(
             observe=components if storage.stored_as is StoredAs.bit_window else None,
             recorded=_origin(teacher, loaded.network.codec or codec, body),
         )
-    _show(report, components, json_file, console)
+    _show(_together(report, components), components, json_file, console)
 
 
 class _Components:
@@ -261,6 +262,20 @@ def _origin(teacher: Path, codec: Codec, skeleton: Skeleton) -> dict[str, str]:
     return {"teacher_file": teacher.name, **codec.to_metadata(), **skeleton.to_metadata()}
 
 
+def _together(report: BuildReport, components: _Components) -> BuildReport:
+    """Return what all processes did together, once all are done; the components become those of all, too."""
+    everyone = Processes.current().gathered((report, components))
+    components.several = sum(one.several for _, one in everyone)
+    components.maps = sum(one.maps for _, one in everyone)
+    built = sum(one.built for one, _ in everyone)
+    inexact: dict[str, tuple[int, int]] = {}
+    for one, _ in everyone:
+        for name, (lossy, maps) in one.inexact.items():
+            before = inexact.get(name, (0, 0))
+            inexact[name] = before[0] + lossy, before[1] + maps
+    return replace(report, built=built, found=report.built + report.found - built, inexact=inexact)
+
+
 def _show(report: BuildReport, components: _Components, json_file: Path | None, console: Console) -> None:
     header = read_header(report.path)
     missing = sum(not shard_path(report.path, shard).exists() for shard in range(header.shards))
@@ -277,7 +292,8 @@ def _show(report: BuildReport, components: _Components, json_file: Path | None, 
     if missing:
         console.print(f"not finished: {missing} of {header.shards} shards are missing", markup=False)
     console.print(f"written: {report.path}", markup=False)
-    write_json(_figures(report, header, inexact, components, missing), json_file)
+    if Processes.current().is_main:
+        write_json(_figures(report, header, inexact, components, missing), json_file)
 
 
 def _figures(

@@ -1,9 +1,10 @@
 """The codec of a network's heatmaps: what its file says, what options say, and a guess that is named."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kdkit_pose import codecs, models
 from kdkit_pose.cli.loading import LoadedNetwork
 from kdkit_pose.cli.options import build_codec
 from kdkit_pose.codecs import Codec, Decoder
@@ -21,6 +22,29 @@ class ChosenCodec:
 
     codec: Codec
     how: str
+
+
+def starting_codec(
+    checkpoint: Path | None, name: str | None, input_size: str | None, sigma: float | None
+) -> ChosenCodec:
+    """Return the codec to train a network with: as options say, else as the file of its weights, else the default.
+
+    Args:
+        checkpoint: the weights that it starts from.
+        name, input_size, sigma: as asked for; see :func:`choose_codec`.
+
+    Raises:
+        CheckpointError: if the file cannot be read.
+        ConfigurationError: if a value cannot be used.
+    """
+    metadata = {} if checkpoint is None else models.recognise(checkpoint).metadata
+    known = replace(codecs.from_metadata(metadata), decoder="peak") if "codec" in metadata else None
+    codec = build_codec(name, input_size, sigma, known=known)
+    if known is None:
+        how = "as asked for" if name is not None else "the default; see --codec and --input-size"
+    else:
+        how = f"as {checkpoint} says" if codec == known else f"as asked for; {checkpoint} was trained for {known}"
+    return ChosenCodec(codec, how)
 
 
 def choose_codec(

@@ -55,12 +55,14 @@ def open_cut(
             f"{named} holds other persons than the options name: {', '.join(different)}; give the "
             f"options that it was made with, or give kdkit-pose {data.command} these"
         )
-    theirs, asked = data.skeleton, skeleton
-    if (theirs.keypoints, theirs.flip_pairs) != (asked.keypoints, asked.flip_pairs):
+    theirs = data.skeleton
+    if any(getattr(theirs, part) != getattr(skeleton, part) for part in ("keypoints", "flip_pairs", "upper_body")):
         raise ConfigurationError(
-            f"{named} was made for the skeleton {theirs.name!r}, not for {asked.name!r}: give "
+            f"{named} was made for the skeleton {theirs.name!r}, not for {skeleton.name!r}: give "
             f"kdkit-pose {data.command} the same --skeleton"
         )
+    # Sigmas are what a run evaluates by: to cut persons out, rough ones did.
+    data.skeleton = skeleton
     return data
 
 

@@ -14,6 +14,7 @@ from kdkit import ConfigurationError, Curriculum, Teacher
 from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
+from kdkit_pose.cli.codec_choice import starting_codec
 from kdkit_pose.cli.curriculum import ROLES, Course, build_curriculum
 from kdkit_pose.cli.cut_persons import refuse_with_cut
 from kdkit_pose.cli.datasets import skeleton_of
@@ -21,7 +22,7 @@ from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.fast import FastTeachers, make_fast
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
-from kdkit_pose.cli.loading import describe_file, skeleton_in
+from kdkit_pose.cli.loading import content_of_file, skeleton_in
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import (
     MASK_FILES,
@@ -93,7 +94,7 @@ def distill(
     _require_sense(context, recipe.value, course, floor, files, unlabelled)
     settings = fitting.settings
     caches = open_caches(recipe.value, cache_folders.by_role)
-    body = _skeleton(files, teacher_files, caches)
+    body = _skeleton(files, teacher_files, caches, checkpoint)
     teachers = _teachers(recipe.value, teacher_files, caches, body, f"'{files.train_annotations}'", console)
     _require_use(context, recipe.value, teachers, floor)
     network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
@@ -111,7 +112,7 @@ def distill(
         cache.check_transforms(curriculum)
     if recipes.decoder_for(curriculum) == "peak":
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
-    taught = _codec(teachers, choice, console)
+    taught = _codec(teachers, choice, checkpoint, console)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
     config = describe_run(
         *(files, learned, fitting),
@@ -119,7 +120,7 @@ def distill(
         pretrained=pretrained,
         further={
             "recipe": recipe.value,
-            "teachers": {role: describe_file(loaded.report.path) for role, loaded in teachers.loaded.items()},
+            "teachers": {role: content_of_file(one.report.path) for role, one in teachers.loaded.items()},
             # Absent where there are none, as in the runs of before.
             **({"caches": {role: one.to_config() for role, one in caches.items()}} if caches else {}),
             **({"fast_teachers": True} if fast_teachers else {}),
@@ -156,15 +157,18 @@ def distill(
         result = fit(
             *run,
             **arguments,
+            notes={"teachers": {role: str(one.report.path) for role, one in teachers.loaded.items()}},
             # Late, since it takes long.
             before_training=_check_of(teachers, data, floor, console),
         )
     show_result(result, console)
 
 
-def _skeleton(files: DataFiles, teacher_files: TeacherFiles, caches: Mapping[str, RoleCache]) -> Skeleton:
-    """Return the data's keypoints, as the options, the teachers' files or their caches say them."""
-    known = skeleton_in(teacher_files.primary, teacher_files.senior)
+def _skeleton(
+    files: DataFiles, teacher_files: TeacherFiles, caches: Mapping[str, RoleCache], checkpoint: Path | None
+) -> Skeleton:
+    """Return the data's keypoints, as options, the teachers' files, the student's or their caches say them."""
+    known = skeleton_in(teacher_files.primary, teacher_files.senior, checkpoint)
     said = (cache.skeleton for cache in caches.values())
     known = known or next((skeleton for skeleton in said if skeleton is not None), None)
     return skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=known)
@@ -206,8 +210,12 @@ def _require_use(context: typer.Context, recipe: str, teachers: Teachers, floor:
         refuse(context, ["val_predicted_masks"], "no network that is evaluated reads masks; leave it out")
 
 
-def _codec(teachers: Teachers, choice: CodecChoice, console: Console) -> Codec:
-    """Return the codec of the teachers' heatmaps, and say how it is known."""
+def _codec(teachers: Teachers, choice: CodecChoice, checkpoint: Path | None, console: Console) -> Codec:
+    """Return the codec of the teachers' heatmaps, without any the student's, and say how it is known."""
+    if not teachers.loaded and not teachers.caches:
+        own = starting_codec(checkpoint, choice.codec, choice.input_size, choice.sigma)
+        console.print(f"heatmaps: {own.codec} ({own.how})", markup=False)
+        return own.codec
     taught = teachers.codec_for(choice.codec, choice.input_size, choice.sigma)
     console.print(f"heatmaps: {taught.codec}", markup=False)
     for role in teachers.silent:

@@ -11,6 +11,7 @@ import torch
 from kdkit import ConfigurationError, DataError
 from kdkit_pose.cli.loading import LoadedNetwork, check_skeleton, describe_file
 from kdkit_pose.cli.masks_needed import masks_of_ones, require_masks
+from kdkit_pose.cli.present import truth_of_present
 from kdkit_pose.cli.show import tracked
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import CocoKeypoints, loader
@@ -143,19 +144,13 @@ class Evaluation:
 
     def _truth(self, data: CocoKeypoints) -> tuple[Mapping[str, Any], int]:
         """The ground truth of the pictures that are there, and how many are not."""
-        content = data.coco_dict()
-        there = set(data.image_ids)
-        missing = [image for image in content["images"] if image["id"] not in there]
-        if not missing:
-            return content, 0
-        if not self.skip_missing:
+        truth, missing = truth_of_present(data)
+        if missing and not self.skip_missing:
             names = ", ".join(str(image.get("file_name", image["id"])) for image in missing[:5])
+            names += ", ..." if len(missing) > 5 else ""
             raise DataError(
-                f"{len(missing)} of the {len(content['images'])} pictures in '{self.annotations}' are missing "
-                f"from '{self.images}' or cannot be read: {names}{', ...' if len(missing) > 5 else ''}; their "
-                "persons would count as not found: check --images, or give --skip-missing to score the others"
+                f"{len(missing)} of the {len(truth['images']) + len(missing)} pictures in '{self.annotations}' "
+                f"are missing from '{self.images}' or cannot be read: {names}; their persons would count as "
+                "not found: check --images, or give --skip-missing to score the others"
             )
-        images = [image for image in content["images"] if image["id"] in there]
-        # One without image_id stays, to be refused as anywhere else.
-        kept = [one for one in content.get("annotations", ()) if one.get("image_id", images[0]["id"]) in there]
-        return {**content, "images": images, "annotations": kept}, len(missing)
+        return truth, len(missing)

@@ -34,9 +34,14 @@ class LoadedNetwork:
 
 
 def describe_file(path: Path) -> dict[str, str]:
-    """Return a file's path and the SHA-256 of its content, by which a run knows it again."""
+    """Return a file's path and the SHA-256 of its content."""
+    return {"path": str(path), **content_of_file(path)}
+
+
+def content_of_file(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of a file's content, by which a run knows it again wherever it lies."""
     with path.open("rb") as file:
-        return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def skeleton_in(*paths: Path | None) -> Skeleton | None:

@@ -16,6 +16,7 @@ from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.given import require_with
 from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.option_groups import MaskFitting
+from kdkit_pose.cli.outputs import check_outputs
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.fit import check_run_folder
@@ -127,8 +128,8 @@ def predict_masks(
     require_with(context, ["boxes"], ["box_threshold"])
     if boxes is not None and everyone:
         raise ConfigurationError("--all would change nothing: --boxes have no masks of their own; leave it out")
-    if out.exists() and out.resolve() in {path.resolve() for path in (annotations, boxes, checkpoint) if path}:
-        raise ConfigurationError(f"--out {out} would replace what is read: name another file")
+    read = {"--annotations": annotations, "--boxes": boxes, "--checkpoint": checkpoint, "--skeleton": skeleton}
+    check_outputs({"--out": out}, {**read, "--sigmas": sigmas})
     console = Console(stderr=True)
     loaded = masks.load(checkpoint)
     loaded.predictor.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -112,6 +112,10 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
         raise ConfigurationError(
             f"the rows learn from teachers that are not given: {told}; give them, or other --rows"
         )
+    if unused := [f"--{role}" for role in own.files if role not in roles]:
+        raise ConfigurationError(
+            f"{' and '.join(unused)} would change nothing: no row learns from it; leave it out"
+        )
     loaded = {role: load_network(own.files[role], None, "none", f"--{role}") for role in roles}
     initial = {} if own.init is None else {"student": _initial(own.init, student)}
     body = skeleton_of(

@@ -19,7 +19,7 @@ from kdkit_pose.cli.show import show_doubtful_masks
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.masks import LoadedPredictor
 from kdkit_pose.masks import load as load_mask_predictor
-from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, find_pictures
+from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, drawing_folders, find_pictures
 from kdkit_pose.prediction.batch import Batch, BatchReport
 from kdkit_pose.prediction.boxes import BoxFile, read_boxes, read_pictures
 from kdkit_pose.skeleton import COCO, Skeleton
@@ -104,7 +104,7 @@ def predict(
         {"--checkpoint": checkpoint, "--boxes": boxes, "--annotations": annotations, "--skeleton": skeleton}
         | {"--predicted-masks": predicted_masks, "--mask-predictor": mask_predictor},
     )
-    files = find_pictures(images, leave_out=out)
+    files = find_pictures(images, leave_out=drawing_folders(out))
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
     reads_masks = "mask" in loaded.network.inputs
     if not reads_masks:
@@ -172,8 +172,8 @@ def _predict_all(batch: Batch, folder: PredictionFolder) -> None:
             batch.predict(file, folder)
     except BaseException:
         if batch.report.pictures:
-            folder.keep_results()  # hours of pictures are not lost for one
-            show_written(folder.results_path)
+            folder.keep_unfinished()  # hours of pictures are not lost for one
+            show_written(folder.unfinished_path)
         raise
     if not batch.report.pictures:
         problem = batch.report.unreadable[0]

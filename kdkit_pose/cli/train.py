@@ -1,15 +1,15 @@
 """``kdkit-pose train``."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from kdkit_pose import codecs, models, recipes
+from kdkit_pose import models, recipes
 from kdkit_pose.cli import options
 from kdkit_pose.cli.another_run import options_named
+from kdkit_pose.cli.codec_choice import starting_codec
 from kdkit_pose.cli.cut_persons import refuse_with_cut
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.dry_run import rehearse
@@ -18,10 +18,8 @@ from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import skeleton_in
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import MASK_FILES, NEED_VALIDATION, NO_MASKS, CodecChoice, DataFiles, Fitting
-from kdkit_pose.cli.options import build_codec
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.training_data import describe_run, load_data
-from kdkit_pose.codecs import Codec
 from kdkit_pose.fit import check_run_folder, fit
 
 
@@ -66,8 +64,9 @@ def train(
     masks = "mask" in network.inputs
     if not masks:
         refuse(context, MASK_FILES, NO_MASKS)
-    codec, known = _codec(checkpoint, choice)
-    console.print(f"heatmaps: {codec} ({known})", markup=False)
+    chosen = starting_codec(checkpoint, choice.codec, choice.input_size, choice.sigma)
+    codec = chosen.codec
+    console.print(f"heatmaps: {codec} ({chosen.how})", markup=False)
     config = describe_run(
         files, codec, fitting, checkpoint=checkpoint, pretrained=pretrained, further={"epochs": epochs}
     )
@@ -82,15 +81,3 @@ def train(
             return
         result = fit(*run, **arguments)
     show_result(result, console)
-
-
-def _codec(checkpoint: Path | None, choice: CodecChoice) -> tuple[Codec, str]:
-    """Return the codec to train with, and how it is known: options, else the checkpoint's, else the default."""
-    metadata = {} if checkpoint is None else models.recognise(checkpoint).metadata
-    known = replace(codecs.from_metadata(metadata), decoder="peak") if "codec" in metadata else None
-    scheme = build_codec(choice.codec, choice.input_size, choice.sigma, known=known)
-    if known is None:
-        return scheme, "as asked for" if choice.codec is not None else "the default; see --codec and --input-size"
-    if scheme == known:
-        return scheme, f"as {checkpoint} says"
-    return scheme, f"as asked for; {checkpoint} was trained for {known}"

@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from kdkit_pose.cli.cut_persons import open_cut
-from kdkit_pose.cli.loading import describe_file
+from kdkit_pose.cli.loading import content_of_file
 from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
+from kdkit_pose.cli.present import truth_of_present
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
@@ -36,7 +37,8 @@ class TrainingData:
         """What evaluates on the validation persons, decoding as their codec says."""
         if (val := self.val) is None:
             return None
-        return Evaluator(loader(val, 64), val.coco_dict(), val.codec, skeleton=val.skeleton)
+        truth, _ = truth_of_present(val)  # persons in missing pictures do not count as not found
+        return Evaluator(loader(val, 64), truth, val.codec, skeleton=val.skeleton)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -110,6 +112,9 @@ def load_data(
         cache_images=cache_images,
     )
     _show(val, "validation persons", reader, "--val-predicted-masks", console)
+    if missing := len(truth_of_present(val)[1]):
+        told = f"{missing} of the validation {'is' if missing == 1 else 'are'} missing"
+        console.print(f"warning: AP is of the other pictures: {told}")
     return TrainingData(train, val)
 
 
@@ -146,7 +151,7 @@ def describe_run(
         "train_annotations": str(files.train_annotations),
         "images": str(files.images),
         "val_annotations": _text(files.val_annotations),
-        "val_predicted_masks": describe_file(files.val_predicted_masks) if files.val_predicted_masks else None,
+        "val_predicted_masks": content_of_file(files.val_predicted_masks) if files.val_predicted_masks else None,
         "codec": codec.to_metadata(),
         "augment": fitting.augment,
         "checkpoint": _text(checkpoint),

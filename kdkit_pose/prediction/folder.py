@@ -51,8 +51,8 @@ class Drawing:
 class PredictionFolder:
     """Writes ``results.json``, ``overlays/``, maybe ``heatmaps/`` and ``keypoint-heatmaps/``, and a page of all.
 
-    The page is ``predictions.html``. Each file appears whole or not at all. Those of an earlier prediction
-    are replaced.
+    The page is ``predictions.html``. Of a prediction that was stopped there is ``unfinished-results.json``. Each
+    file appears whole or not at all. Those of an earlier prediction are replaced.
 
     Args:
         path: The folder; made where it is missing.
@@ -71,6 +71,7 @@ class PredictionFolder:
     ) -> None:
         self.path, self._skeleton, self._codec, self._drawing = path, skeleton, codec, drawing
         self.results_path, self.page_path = path / "results.json", path / "predictions.html"
+        self.unfinished_path = path / "unfinished-results.json"
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path} is a file: give a folder")
         if self.results_path.exists() and not self.page_path.exists():
@@ -144,11 +145,12 @@ class PredictionFolder:
             notes = [f"only the first {MOST_SHOWN} of {self._count} pictures are shown here", *notes]
         page = render_predictions(title, lead, self._shown, notes, key)
         _write(self.page_path, page.encode())
-        self.keep_results()
-
-    def keep_results(self) -> None:
-        """Write the results of the pictures that were added so far."""
         write_results(self._results, self.results_path)
+        self.unfinished_path.unlink(missing_ok=True)
+
+    def keep_unfinished(self) -> None:
+        """Write the results of the pictures that were added so far, beside those of an earlier prediction."""
+        write_results(self._results, self.unfinished_path)
 
     def _refuse_sources(self, files: Sequence[PictureFile]) -> None:
         sources = {file.path.resolve() for file in files}
@@ -159,6 +161,11 @@ class PredictionFolder:
                 raise ConfigurationError(
                     f"{target} is one of the pictures, and would be overwritten: choose another --out"
                 )
+
+
+def drawing_folders(path: Path) -> tuple[Path, ...]:
+    """The folders in ``path`` that pictures are drawn to."""
+    return tuple(path / kind for kind in _KINDS)
 
 
 def drawing_names(files: Sequence[PictureFile]) -> list[str]:

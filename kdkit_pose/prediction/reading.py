@@ -34,12 +34,12 @@ class PictureFile:
     name: str
 
 
-def find_pictures(places: Sequence[str | Path], leave_out: Path | None = None) -> list[PictureFile]:
+def find_pictures(places: Sequence[str | Path], leave_out: Sequence[Path] = ()) -> list[PictureFile]:
     """The pictures that files and folders name: folders with all below them, each picture once.
 
     Args:
         places: In the order given; within a folder by name. What begins with a dot is left out there.
-        leave_out: A folder that is not looked into, such as the one that predictions are written to.
+        leave_out: Folders that are not looked into, such as those that predictions are drawn to.
 
     Raises:
         DataError: A place is missing, or a folder holds no picture.
@@ -97,10 +97,10 @@ def open_picture(path: str | Path, *, upright: bool) -> tuple[Picture, bool]:
     return picture, not np.array_equal(stored, picture)
 
 
-def _is_picture(path: Path, root: Path, leave_out: Path | None) -> bool:
+def _is_picture(path: Path, root: Path, leave_out: Sequence[Path]) -> bool:
     if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in path.relative_to(root).parts):
         return False
-    if leave_out is not None and path.resolve().is_relative_to(leave_out.resolve()):
+    if any(path.resolve().is_relative_to(folder.resolve()) for folder in leave_out):
         return False
     return path.is_file()
 

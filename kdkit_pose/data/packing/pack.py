@@ -51,7 +51,8 @@ def pack(
     seed and augmentation are chosen when they are read.
 
     What is interrupted is gone on with by the same call: a shard appears whole or not at all, and those that are
-    there stay. The folder can be read once its header is there, which is written last. It does not depend on the
+    there stay. What a finished folder has lost is made again. It can be read once its header is there, which is
+    written last. It does not depend on the
     number of workers.
 
     Args:
@@ -81,23 +82,25 @@ def pack(
     regions = regions_of(dataset, oversample, augment)
     records, shard_sizes = lay_out(dataset, regions, shard_bytes)
     header = describe(dataset, records, shard_sizes, oversample, augment)
-    if _begin(folder, header):
-        return folder
+    _begin(folder, header)
     missing = [
         shard
         for shard in _shards(dataset, regions, records, shard_sizes, folder)
         if not shard.path.exists() or shard.path.stat().st_size != shard.size
     ]
     content = to_bytes(records)
-    _check_room(folder, sum(shard.size for shard in missing) + len(content))
+    if missing:
+        _check_room(folder, sum(shard.size for shard in missing) + len(content))
     done = header.persons - sum(shard.persons for shard in missing)
     for persons in _written(missing, workers):
         done += persons
         if progress is not None:
             progress(done, header.persons)
-    write_atomically(folder / NAME, lambda file: file.write(content))
-    _write_header(folder / HEADER, header)
-    (folder / UNFINISHED).unlink()
+    if not _holds(folder / NAME, content):
+        write_atomically(folder / NAME, lambda file: file.write(content))
+    if not (folder / HEADER).exists():
+        _write_header(folder / HEADER, header)
+    (folder / UNFINISHED).unlink(missing_ok=True)
     return folder
 
 
@@ -121,8 +124,8 @@ def packed_bytes(dataset: CocoKeypoints, *, augment: Augment | None = WIDEST, ov
     return sum(shard_sizes) + len(to_bytes(records))
 
 
-def _begin(folder: Path, header: Header) -> bool:
-    """Whether the folder is finished already; if not, it is there, and says what is to become of it.
+def _begin(folder: Path, header: Header) -> None:
+    """Let the folder say what is to become of it, unless it is finished already.
 
     Raises:
         DataError: It holds something else, or other persons.
@@ -135,11 +138,14 @@ def _begin(folder: Path, header: Header) -> bool:
                     f"{folder}: holds other packed persons, which differ in {', '.join(differences)} (there and "
                     "now): give another folder, or remove this one"
                 )
-            return name == HEADER
+            return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: is not empty, and holds no packed persons: give another folder")
     _write_header(folder / UNFINISHED, header)
-    return False
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.exists() and path.read_bytes() == content
 
 
 def _write_header(path: Path, header: Header) -> None:

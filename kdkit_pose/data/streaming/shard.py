@@ -52,7 +52,8 @@ def shard(
     persons of one picture follow each other.
 
     What is interrupted is gone on with by the same call: a shard appears whole or not at all, and those that are
-    there stay. The folder can be read once its index is there, which is written last. What is written does not
+    there stay, if their checksums are right. So are those of a finished folder looked at: what was lost or damaged
+    is made again. The folder can be read once its index is there, which is written last. What is written does not
     depend on the number of workers.
 
     Args:
@@ -87,9 +88,10 @@ def shard(
     records, packed_sizes = lay_out(dataset, regions, SHARD_BYTES)
     header = describe(dataset, records, packed_sizes, oversample, augment)
     _begin(folder, header, encoding, shard_bytes, int((records["planes"] == 4).sum()))
-    if _is_whole(folder):
+    known = _known_sums(folder)
+    if known is None:
         return folder
-    tasks = list(_tasks(dataset, regions, records, folder, encoding, shard_bytes))
+    tasks = list(_tasks(dataset, regions, records, folder, encoding, shard_bytes, known))
     if encoding == "raw":
         _check_room(folder, sum(task.least_bytes for task in tasks if not task.path.exists()))
     written, done = [], 0
@@ -99,6 +101,8 @@ def shard(
         if progress is not None:
             progress(done, header.persons)
     ShardIndex(tuple(written)).write(folder)
+    for task in tasks:
+        task.sum_path.unlink(missing_ok=True)
     return folder
 
 
@@ -119,6 +123,13 @@ class _Task:
     images: PictureSource
     pictures: tuple[tuple[Mapping[str, Any], tuple[_Person, ...]], ...]
     encoding: Encoding
+    known: str | None
+    """The checksum that an index says."""
+
+    @property
+    def sum_path(self) -> Path:
+        """Where the checksum of a finished shard is, as long as there is no index."""
+        return self.path.with_name(f"{self.path.name}.sha256")
 
     @property
     def least_bytes(self) -> int:
@@ -126,21 +137,24 @@ class _Task:
         return sum(int(sizes(person.record).sum()) for _, persons in self.pictures for person in persons)
 
     def write(self) -> Shard:
-        """Write the file, unless it is there, whole.
+        """Write the file, unless it is there, as it was written.
 
         Raises:
             DataError: A picture cannot be used, or the file cannot be written.
         """
-        if self.path.exists():
+        known = self.sum_path.read_text() if self.sum_path.exists() else self.known
+        if known is not None and self.path.exists():
             try:
                 found = describe_shard(self.path)
             except DataError:
-                pass  # what a crash may leave
+                pass  # damaged
             else:
-                if found.samples == sum(len(persons) for _, persons in self.pictures):
+                if found.sha256 == known:
                     return found
         remove_leftovers(self.path)
-        return write_shard(self.path, self._samples())
+        written = write_shard(self.path, self._samples())
+        write_atomically(self.sum_path, lambda file: file.write(written.sha256.encode()))
+        return written
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, bytes]]]:
         for entry, persons in self.pictures:
@@ -178,11 +192,17 @@ def _begin(folder: Path, header: Header, encoding: str, shard_bytes: int, masked
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def _is_whole(folder: Path) -> bool:
+def _known_sums(folder: Path) -> dict[str, str] | None:
+    """The checksums of an index by the shards' names, none without an index; None where all shards are so."""
     try:
-        return len(Shards(folder)) > 0
+        index = ShardIndex.read(folder)
     except DataError:
-        return False
+        return {}
+    try:
+        Shards(folder).verify()
+    except DataError:
+        return {shard.name: shard.sha256 for shard in index.shards}
+    return None
 
 
 def _tasks(
@@ -192,6 +212,7 @@ def _tasks(
     folder: Path,
     encoding: Encoding,
     shard_bytes: int,
+    known: Mapping[str, str],
 ) -> Iterator[_Task]:
     image_ids = np.unique(records["image_id"])
     place = np.empty(len(image_ids), dtype=np.int64)
@@ -216,7 +237,8 @@ def _tasks(
             )
             for image_id, of_picture in groupby(of_shard, key=lambda pair: int(records["image_id"][pair[1]]))
         )
-        yield _Task(folder / f"shard-{number:06d}.tar", dataset.images, pictures, encoding)
+        path = folder / f"shard-{number:06d}.tar"
+        yield _Task(path, dataset.images, pictures, encoding, known.get(path.name))
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -282,6 +282,8 @@ class TestPrecision:
             assert choose_precision(None, "default", cuda) == "no"
             assert choose_precision(None, Performance(compile=True), cuda) == "no"
         assert choose_precision(None, "max", CPU) == "no"
+        with pytest.raises(ConfigurationError, match="fp16 needs an accelerator"):
+            choose_precision("fp16", "max", CPU)
 
     def test_max_is_everything_on_an_accelerator(self):
         assert choose_performance("max", torch.device("cuda")) == PARTS["all"]

@@ -87,6 +87,7 @@ def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
         (["--rows", "plain,fpd"], "the rows learn from teachers that are not given: --blind"),
         (["--rows", "plain,odkd", "--seeds", "0,x"], "--seeds are whole numbers parted by commas, such as 0,1,2"),
         (["--rows", "plain,odkd", "--labels", "coco"], "--labels would change nothing: needs --synthetic"),
+        (["--rows", "plain,primary_only", "--senior", "no.pth"], "--senior would change nothing: no row learns"),
         (["--synthetic", "small"], "would change nothing: --synthetic brings its own"),
     ],
 )

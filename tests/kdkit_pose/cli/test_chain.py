@@ -1,13 +1,16 @@
 """synthesize, train, train, distill, evaluate, score."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
 from kdkit_pose import codecs, models
 from kdkit_pose.cli.show import FIGURES
+from kdkit_pose.cli.training_data import TrainingData
 from kdkit_pose.codecs import DARK
+from kdkit_pose.data import CocoKeypoints
 
 KEYS = ["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL", "boxes"]
 
@@ -104,7 +107,7 @@ def test_a_run_says_how_to_repeat_it(chain):
     settings = config["config"]
     assert settings["recipe"] == "odkd"
     assert settings["seed"] == 0
-    assert settings["teachers"]["senior"]["path"] == str(chain.student("senior"))
+    assert config["notes"]["teachers"]["senior"] == str(chain.student("senior"))
     assert settings["train_annotations"].endswith("person_keypoints_train.json")
     stages = [json.loads(line) for line in (chain.folder / "odkd" / "metrics.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in stages] == ["primary", "senior"]
@@ -159,6 +162,42 @@ def test_every_recipe_runs(chain, run, tmp_path, recipe):
     assert ("not checked" in text) == bool(teachers)
     config = json.loads((tmp_path / recipe / "config.json").read_text())
     assert set(config["config"]["teachers"]) == set(teachers)
+
+
+def test_a_run_is_gone_on_with_where_the_teacher_s_file_was_moved(chain, run, tmp_path):
+    moved = tmp_path / "elsewhere.safetensors"
+    shutil.copy(chain.student("primary"), moved)
+    same = ("distill", "--recipe", "primary_only", "--student", "hrnet_w8_small", *chain.data, "--epochs", 1)
+    run(*same, "--primary", chain.student("primary"), "--out", tmp_path / "run")
+    assert "epoch 1" not in run(*same, "--primary", moved, "--out", tmp_path / "run")
+    notes = json.loads((tmp_path / "run" / "config.json").read_text())["notes"]
+    assert notes["teachers"] == {"primary": str(chain.student("primary"))}
+
+
+def test_without_teachers_the_student_s_own_file_says_codec_and_sigmas(chain, run, tmp_path):
+    text = run(
+        *("distill", "--recipe", "supervised", "--student", "hrnet_w8_small", *chain.data, "--epochs", 1),
+        *("--checkpoint", chain.student("primary"), "--out", tmp_path / "run"),
+    )
+    assert f"heatmaps: DARK(64x64, sigma 2, decoder peak) (as {chain.student('primary')} says)" in text
+
+
+def test_missing_validation_pictures_do_not_count_as_persons_not_found(chain, run, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(chain.images, images)
+    gone = next(image for image in chain.content()["images"])
+    (images / gone["file_name"]).unlink()
+    text = run(
+        *("train", "--model", "hrnet_w8_small", *chain.data, "--checkpoint", chain.student("primary")),
+        *("--val-annotations", chain.val, "--val-images", images, "--epochs", 1, "--learning-rate", 1e-9),
+        *("--out", tmp_path / "run"),
+    )
+    assert "AP is of the other pictures: 1 of the validation is missing" in text
+    perfect = [{**one, "score": 1.0} for one in chain.content()["annotations"]]
+    data = CocoKeypoints(chain.val, images, codec=DARK(input_size=(64, 64)))
+    there = set(data.image_ids)
+    found = TrainingData(data, data).evaluator.score([one for one in perfect if one["image_id"] in there])
+    assert found["AP"] == 1.0
 
 
 def test_a_resumed_command_changes_nothing(chain, run, tmp_path):

@@ -119,6 +119,8 @@ def test_what_is_no_predictor_or_would_be_overwritten_is_one_line(
     before = unmasked.read_bytes()
     assert "would replace" in fail("predict-masks", "--checkpoint", predictor[0], *data, "--out", unmasked)
     assert unmasked.read_bytes() == before
+    # Before hours of prediction, not after them.
+    assert "is a folder" in fail("predict-masks", "--checkpoint", predictor[0], *data, "--out", tmp_path)
     complete = ["--annotations", chain.val, "--images", chain.images, "--out", tmp_path / "m.json"]
     assert "--all" in fail("predict-masks", "--checkpoint", predictor[0], *complete)
     assert not (tmp_path / "m.json").exists()

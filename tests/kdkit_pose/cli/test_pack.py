@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from kdkit_pose import models
 from kdkit_pose.data.packing.header import Header
+from kdkit_pose.skeleton import Skeleton
 
 NET = "hrnet_w8_small"
 
@@ -43,6 +45,18 @@ def test_a_student_learns_from_packed_persons_as_from_pictures(chain, run, packe
     pictures, from_packed = (losses(tmp_path / name) for name in ("pictures", "packed"))
     assert len(pictures) == 2
     assert from_packed == pytest.approx(pictures, rel=5e-3)
+
+
+@pytest.mark.parametrize("recipe", [[], ["--recipe", "primary_only"]])
+def test_the_student_knows_the_run_s_sigmas_and_not_those_of_the_packing(chain, run, packed, tmp_path, recipe):
+    sigmas = ",".join(["0.9"] * 17)
+    size = ["--epochs", 1, "--out", tmp_path / "run", "--packed", packed[0], "--sigmas", sigmas]
+    if recipe:
+        run("distill", *recipe, "--student", NET, *chain.data, *size, "--primary", chain.student("primary"))
+    else:
+        run("train", "--model", NET, *chain.data, *size, "--input-size", "64x64")
+    known = Skeleton.from_metadata(models.read_metadata(tmp_path / "run" / "student.safetensors"))
+    assert known.sigmas == (0.9,) * 17
 
 
 def test_another_runs_folder_is_noticed(chain, fail, run, packed, tmp_path):

@@ -322,7 +322,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_done(base, photos
     assert "text.png" in (out / "predictions.html").read_text()
 
 
-def test_what_was_found_is_kept_when_it_is_stopped(base, photos, out, fail, monkeypatch):
+def test_what_was_found_is_kept_when_it_is_stopped(base, photos, out, fail, run, monkeypatch):
     drawn = []
 
     def full(path, content):
@@ -333,7 +333,18 @@ def test_what_was_found_is_kept_when_it_is_stopped(base, photos, out, fail, monk
 
     monkeypatch.setattr("kdkit_pose.prediction.folder._write", full)
     assert "the disk is full" in fail(*base, photos)
-    assert len({row["image_id"] for row in results(out)}) == 1
+    assert not (out / "results.json").exists()
+    unfinished = out / "unfinished-results.json"
+    assert len({row["image_id"] for row in json.loads(unfinished.read_text())}) == 1
+    # The same folder is taken again, and keeps no part of what was stopped.
+    monkeypatch.undo()
+    run(*base, photos)
+    assert not unfinished.exists()
+    whole = (out / "results.json").read_bytes()
+    monkeypatch.setattr("kdkit_pose.prediction.folder._write", full)
+    drawn.clear()
+    fail(*base, photos)
+    assert (out / "results.json").read_bytes() == whole
 
 
 def test_a_panorama_is_drawn_as_large_as_a_jpeg_may_be():

@@ -49,6 +49,17 @@ def test_an_evaluation_that_is_shared_has_the_figures_and_persons_of_one(people,
     assert found[1] == found[2]
 
 
+def test_the_figures_of_a_cache_are_those_of_all_that_build_it(people, trained, tmp_path):
+    (file, images), (out, _) = people, trained
+    options = ["--teacher", out / "student.safetensors", "--annotations", file, "--images", images, "--views", "2"]
+    options += ["--transform", "binarize", "--batch-size", "2", "--out", tmp_path / "cache"]
+    ended = run(2, [*COMMAND, "cache", "build", *options, "--json", tmp_path / "figures.json"])
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert (found["made"], found["found"], found["missing_shards"]) == (found["records"], 0, 0)
+    assert found["several_components"]["maps"] == 17 * found["records"]
+
+
 def test_a_command_of_one_process_refuses_several(tmp_path):
     ended = run(2, [*COMMAND, "synthesize", "--out", tmp_path / "people"])
     assert [code for code, _, _ in ended] == [2, 2]

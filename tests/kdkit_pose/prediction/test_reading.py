@@ -85,7 +85,9 @@ def test_folders_are_searched_below_and_files_are_taken_as_they_are(tmp_path, wr
         write_picture(tmp_path / name, picture)
     (tmp_path / "b" / "notes.txt").write_text("no picture")
     (tmp_path / "a.data.png").rename(tmp_path / "a.data")
-    found = find_pictures([tmp_path / "a.data", tmp_path / "b", tmp_path / "b" / "1.png"], tmp_path / "b" / "out")
+    found = find_pictures(
+        [tmp_path / "a.data", tmp_path / "b", tmp_path / "b" / "1.png"], [tmp_path / "b" / "out"]
+    )
     assert [file.name for file in found] == ["a.data", "b/1.png", "b/2.JPG", "b/deep/3.jpg"]
     assert [file.path for file in find_pictures([tmp_path / "b" / "deep"])] == [tmp_path / "b" / "deep" / "3.jpg"]
     assert find_pictures([tmp_path / "b" / "deep"])[0].name == "3.jpg"

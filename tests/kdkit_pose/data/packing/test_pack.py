@@ -92,6 +92,13 @@ def test_an_interrupted_packing_is_gone_on_with(tiny_people: Any, tmp_path: Path
     assert told[-1] == len(data)
     # Of what is finished nothing is written again.
     pack(data, part, shard_bytes=30_000, progress=lambda done, total: pytest.fail("nothing is left to do"))
+    # What a finished folder has lost is made again.
+    last.unlink()
+    (part / "persons.npy").write_bytes(b"spoilt")
+    header = (part / "header.json").stat().st_mtime_ns
+    pack(data, part, shard_bytes=30_000)
+    assert contents(part) == contents(whole)
+    assert (part / "header.json").stat().st_mtime_ns == header
 
 
 def test_workers_write_the_same(content: Any, person: Any, folder: Path, tmp_path: Path) -> None:

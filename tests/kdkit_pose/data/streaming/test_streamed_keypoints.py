@@ -167,7 +167,7 @@ def test_what_was_interrupted_is_gone_on_with(tiny_people: Any, streamed: Any, t
         shard(data, part, shard_bytes=30_000, progress=stop)
     with pytest.raises(DataError, match="may be unfinished"):
         StreamedKeypoints(part, codec=CODEC)
-    written = {path: path.stat().st_mtime_ns for path in part.glob("shard-*")}
+    written = {path: path.stat().st_mtime_ns for path in part.glob("shard-*.tar")}
     assert 0 < len(written) < len(list(whole.glob("shard-*")))
     first, *_ = sorted(written)
     first.write_bytes(first.read_bytes()[:1500])
@@ -183,6 +183,34 @@ def test_what_was_interrupted_is_gone_on_with(tiny_people: Any, streamed: Any, t
     shard(data, part, shard_bytes=30_000)
     assert contents(part) == contents(whole)
     shard(data, part, shard_bytes=30_000, progress=lambda done, total: pytest.fail("nothing is left to do"))
+
+
+def _spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def test_a_damaged_shard_is_never_taken_over(tiny_people: Any, streamed: Any, tmp_path: Path) -> None:
+    data = tiny_people()
+    whole = contents(streamed(data))
+    finished = shard(data, tmp_path / "finished", shard_bytes=30_000)
+    _spoil(finished / "shard-000000.tar")
+    with pytest.raises(DataError, match="checksum"):
+        Shards(finished).verify()
+    shard(data, finished, shard_bytes=30_000)
+    assert contents(finished) == whole
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 3:
+            raise Interruption
+
+    part = tmp_path / "part"
+    with pytest.raises(Interruption):
+        shard(data, part, shard_bytes=30_000, progress=stop)
+    _spoil(part / "shard-000000.tar")
+    shard(data, part, shard_bytes=30_000)
+    assert contents(part) == whole
 
 
 def test_workers_write_the_same(content: Any, person: Any, folder: Path, tmp_path: Path) -> None:
