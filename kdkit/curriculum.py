@@ -92,7 +92,8 @@ class Curriculum:
     def end_epoch(self, metrics: Mapping[str, float] | None = None) -> None:
         """Count an epoch, with its metrics where it was evaluated; the stage may change.
 
-        A stage that the epoch's last step began has taken no step in it, and still has all of its own epochs.
+        A stage that the epoch's last step began has taken no step in it: it still has all of its own epochs, and
+        the metrics are none of its own.
 
         Raises:
             ConfigurationError: if there are metrics, but one that this or a later stage waits for is missing.
@@ -107,8 +108,9 @@ class Curriculum:
                 )
         if self.steps_per_epoch is None and self.progress.epochs == self.index == 0:
             self.steps_per_epoch = self.progress.epoch_steps or None
-        kept = {name: float(value) for name, value in (metrics or {}).items() if name in awaited}
         took_part = self.progress.steps > 0 or self.progress.run_steps == 0  # or nobody counts steps
+        seen = (metrics or {}) if took_part else {}
+        kept = {name: float(value) for name, value in seen.items() if name in awaited}
         self.progress = replace(
             self.progress,
             epochs=self.progress.epochs + took_part,

@@ -61,6 +61,8 @@ class Distiller:
         self._compiled = False
         student.learning = None  # of an earlier distiller of the same student
         self._distributed = False
+        self.over_processes: Callable[[Tensor], Tensor] | None = None
+        """Gives a tensor's mean over the processes that share each batch; a Trainer of several sets it."""
         self._enter(self.stage)
 
     @property
@@ -115,7 +117,7 @@ class Distiller:
         if self._compiled:
             self._tell_what_learns(active)
         predictions = self.run_student(batch)
-        context = StepContext(batch, targets, predictions, value)
+        context = StepContext(batch, targets, predictions, value, self.over_processes)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
         losses = self._balanced(active, {name: loss.mean() for name, loss in samples.items()}, predictions)
         if scales:

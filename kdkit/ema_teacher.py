@@ -61,11 +61,14 @@ class EMATeacher(ModuleTeacher):
         """Move the average by the student's weights and buffers."""
         self._copy_when_due()
         own, followed = self.module.state_dict(), self._followed.state_dict()
-        moving = [name for name, value in own.items() if value.is_floating_point()]
+        # Tied weights stand under several names, and move once.
+        once = {(value.data_ptr(), value.shape, value.stride()): name for name, value in own.items()}.values()
+        moving = [name for name in once if own[name].is_floating_point()]
         with torch.no_grad():
             self._average([own[name] for name in moving], [followed[name] for name in moving], None)
-            for name in own.keys() - set(moving):
-                own[name].copy_(followed[name])
+            for name, value in own.items():
+                if not value.is_floating_point():
+                    value.copy_(followed[name])
 
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the average's outputs for a batch; see :meth:`ModuleTeacher.targets`."""

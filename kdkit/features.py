@@ -66,7 +66,11 @@ class Features:
             ConfigurationError: if a submodule was not called, was called twice, or returned no tensor there.
         """
         recorded: dict[str, Any] = {}
-        taps = [_Tap(module.get_submodule(path), path) for path in {path for path, _ in self._found.values()}]
+        # A module that stands at two places is one, and is recorded for both.
+        parts: dict[nn.Module, list[str]] = {}
+        for path in dict.fromkeys(path for path, _ in self._found.values()):
+            parts.setdefault(module.get_submodule(path), []).append(path)
+        taps = [_Tap(part, paths) for part, paths in parts.items()]
         try:
             for tap in taps:
                 tap.open(recorded, self._owner)
@@ -127,14 +131,15 @@ def _version(value: object) -> int:
 class _Tap:
     """A submodule whose calls are recorded between ``open`` and ``close``."""
 
-    def __init__(self, part: nn.Module, path: str) -> None:
-        self._part, self._path = part, path
+    def __init__(self, part: nn.Module, paths: Sequence[str]) -> None:
+        self._part, self._paths = part, tuple(paths)
         self._forward: Callable[..., Any] = part.forward
         # Dynamo can set an attribute back, but not take away one that it saw set; elsewhere nothing is left.
         self._delete = not torch.compiler.is_compiling() and "forward" not in vars(part)
 
     def open(self, recorded: dict[str, Any], owner: str) -> None:
-        forward, path, outside = self._forward, self._path, torch.is_grad_enabled()
+        forward, paths, outside = self._forward, self._paths, torch.is_grad_enabled()
+        path = paths[0]
 
         def recording(*args: Any, **kwargs: Any) -> Any:
             result = forward(*args, **kwargs)
@@ -150,7 +155,9 @@ class _Tap:
                     f"checkpointed, use_reentrant=False"
                 )
             several = isinstance(result, list | tuple)
-            recorded[path] = result, [_version(one) for one in result] if several else _version(result)
+            versions = [_version(one) for one in result] if several else _version(result)
+            for name in paths:
+                recorded[name] = result, versions
             return result
 
         self._part.forward = recording

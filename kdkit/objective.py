@@ -12,7 +12,7 @@ from kdkit.batch import as_names, read_field
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit.losses.shapes import is_broadcast, spatial_mismatch
 from kdkit.naming import callable_name
-from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples
+from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples, require_map
 from kdkit.region import Region, as_regions, region_fields, region_weights, regions_repr
 from kdkit.schedule import Schedule, as_schedule
 from kdkit.step_context import StepContext
@@ -130,8 +130,9 @@ class Objective(ABC):
         raw = self.find_target(context)
         try:
             loss_map = self._compare(context.predictions[self.output], self.transform(raw), context)
+            require_map(loss_map)
             weights = region_weights(self.regions, raw, context, loss_map, f"objective '{self.name}'")
-            return reduce_samples(loss_map, weights, self.reduction)
+            return reduce_samples(loss_map, weights, self.reduction, context.over_processes)
         except BatchError as error:
             raise BatchError(f"objective '{self.name}': {error}") from error
 

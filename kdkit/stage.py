@@ -84,7 +84,8 @@ class Stage:
             if "stage" in schedule.spans and not has_length:
                 raise ConfigurationError(
                     f"stage '{self.name}': {what} changes over the stage, {schedule!r}, but the stage has no "
-                    f"length: join its condition with one, as {self.until!r} | Epochs(100)"
+                    f"length: let it end by epochs alone or by steps alone, as Epochs(100), or such a one and a "
+                    f"condition, as Plateau('val/AP') | Epochs(100)"
                 )
 
     def schedules(self) -> Iterator[tuple[str, Schedule]]:

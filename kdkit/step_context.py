@@ -21,9 +21,11 @@ class StepContext:
         targets: what the teachers gave, before any transform, by teacher's and output's name.
         predictions: the student's outputs by name.
         value: gives a schedule's value at this moment.
+        over_processes: gives a tensor's mean over the processes that share the batch; None where one has it all.
     """
 
     batch: Batch
     targets: TeacherTargets
     predictions: Mapping[str, Tensor]
     value: Callable[[Schedule], float]
+    over_processes: Callable[[Tensor], Tensor] | None = None

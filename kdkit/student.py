@@ -63,6 +63,8 @@ class Student(nn.Module):
             raise ConfigurationError(f"the student's module is a {type(module).__name__}, not an nn.Module")
         self.reads = as_names(inputs)
         self.module_outputs = as_names(outputs)
+        if len(set(self.module_outputs)) < len(self.module_outputs):
+            raise ConfigurationError(f"the student has two outputs of one name: {list(self.module_outputs)}")
         self.module = module
         self.features = Features(module, features or {}, "the student")
         for name in self.features.places:
@@ -186,14 +188,15 @@ class Student(nn.Module):
 
         Args:
             prefixes: dotted names of submodules or parameters of the module; none to thaw everything.
-                What was frozen before the student was made stays frozen.
+                What was frozen before the student was made stays frozen, but for its BatchNorm statistics, which
+                move as PyTorch has it in train mode: name it here to keep these, too.
 
         Raises:
             ConfigurationError: if a prefix names nothing.
         """
         self.check_parts(prefixes)
         if not prefixes and not self._frozen:
-            return  # what the user put into eval mode stays there
+            return
         self._frozen = tuple(prefixes)
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(name in self._trainable and not self._is_frozen(name))

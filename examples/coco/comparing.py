@@ -21,7 +21,7 @@ def compare_students(judge: Judge) -> None:
         ConfigurationError: if the students did not learn under the same conditions.
     """
     options = judge.options
-    found: dict[str, Any] = {"both": _common(options.out)}
+    found, common = {}, _common(options.out)
     for boxes in judge.sources:
         figures: dict[str, Any] = {}
         files = []
@@ -39,7 +39,7 @@ def compare_students(judge: Judge) -> None:
     if not Processes.current().is_main:
         return
     path = options.out / "evaluation.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"both": common, **found}, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
 
 

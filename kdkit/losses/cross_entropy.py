@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdkit.losses.numerics import widen
-from kdkit.losses.shapes import require_class_indices, require_same_shape
+from kdkit.losses.shapes import require_class_indices, require_classes, require_same_shape
 
 
 def cross_entropy(prediction: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -21,7 +21,7 @@ def cross_entropy(prediction: Tensor, target: Tensor, *, ignore_index: int = -10
         [B, 1] or [B, 1, ...], in nats, float32 at least.
 
     Raises:
-        BatchError: if the shapes do not fit.
+        BatchError: if the shapes do not fit, or there is one class alone.
 
     Example:
         >>> import torch
@@ -31,8 +31,10 @@ def cross_entropy(prediction: Tensor, target: Tensor, *, ignore_index: int = -10
     logits = widen(prediction)
     if target.is_floating_point():
         require_same_shape(prediction, target)
+        require_classes(prediction, "cross_entropy")
         loss = F.cross_entropy(logits, target.to(logits.dtype), reduction="none")
     else:
         require_class_indices(prediction, target, "target")
+        require_classes(prediction, "cross_entropy")
         loss = F.cross_entropy(logits, target.long(), reduction="none", ignore_index=ignore_index)
     return loss.unsqueeze(1)

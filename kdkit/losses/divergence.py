@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdkit.losses.numerics import require_above_zero, widen
-from kdkit.losses.shapes import require_positions, require_same_shape
+from kdkit.losses.shapes import require_classes, require_positions, require_same_shape
 
 
 def spatial_kl(prediction: Tensor, target: Tensor, *, temperature: float = 1.0) -> Tensor:
@@ -44,12 +44,13 @@ def channel_kl(prediction: Tensor, target: Tensor, *, temperature: float = 1.0) 
         [B, 1] or [B, 1, ...], in nats, float32 at least.
 
     Raises:
-        BatchError: if the shapes differ.
+        BatchError: if the shapes differ, or there is one class alone, of which nothing can be learned.
         ConfigurationError: if the temperature is not above 0.
 
     Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network (arXiv 1503.02531).
     """
     require_same_shape(prediction, target)
+    require_classes(prediction, "channel_kl")
     return _kl(prediction, target, 1, temperature)
 
 

@@ -108,9 +108,11 @@ def _both_shapes(prediction: Tensor, target: Tensor) -> str:
 def is_broadcast(loss_map: Tensor, prediction: Tensor, target: Tensor) -> bool:
     """Return whether a loss map has the shape to which PyTorch spreads two tensors, repeating one of them.
 
-    Class indices are no map to be spread: a target that is not floating point is never taken for one.
+    Class indices are compared with more than one value each: with them a map may be as large as the prediction.
     """
-    if prediction.shape == target.shape or not target.is_floating_point():
+    if prediction.shape == target.shape:
+        return False
+    if not target.is_floating_point() and loss_map.numel() <= prediction.numel():
         return False
     try:
         spread: torch.Size = torch.broadcast_shapes(prediction.shape, target.shape)  # type: ignore[no-untyped-call]

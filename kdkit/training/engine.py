@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from kdkit.distiller import Distiller
-from kdkit.errors import CheckpointError, ConfigurationError, RunFolderError
+from kdkit.errors import CheckpointError, ConfigurationError, NonFiniteLossError, RunFolderError
 from kdkit.module_teacher import ModuleTeacher
 from kdkit.processes import Processes, stays_on_cpu
 from kdkit.student import Student
@@ -72,11 +72,14 @@ class Engine:
             )
         self._student = distiller.student
         _check_adaptors(distiller.student, optimizer)
+        _check_optimizer(distiller.student, optimizer)
         if distiller.run_student is not distiller.student:
             raise ConfigurationError(
                 "the distiller's student was compiled or wrapped before the Trainer was made, which prepares it "
                 "itself: make the Trainer first, then call distiller.compile(...)"
             )
+        _unwrap(distiller.student)  # of an earlier run's precision
+        distiller.over_processes = self.processes.mean if self.processes.several else None
         if self.processes.several:
             distiller.distribute(partial(self._distributed, leaves_out=leaves_out(distiller)))
         else:
@@ -170,6 +173,27 @@ class Engine:
         if self._average is not None:
             self._average.update()
 
+    def require_finite(self, steps: int) -> None:
+        """Raise if a weight became NaN or infinite; this waits for the device.
+
+        Args:
+            steps: how many there were.
+
+        Raises:
+            NonFiniteLossError: in every process.
+        """
+        networks = (self._student, *(() if self._average is None else (self._average.module,)))
+        weights = [value.detach() for network in networks for value in network.parameters()]
+        weights = [value for value in weights if value.is_floating_point() and value.numel()]
+        largest = torch._foreach_norm(weights, float("inf")) if weights else ()
+        fine = not weights or bool(torch.stack([one.float() for one in largest]).isfinite().all())
+        if self.processes.largest(int(not fine)):
+            raise NonFiniteLossError(
+                f"the student's weights became NaN or infinite at step {steps} or shortly before, and no loss "
+                f"did: a gradient was not finite, as that of a root or a quotient at 0 (x.sqrt() where x is 0): "
+                f"add a small number there, or look at the learning rate; the last checkpoint is from before"
+            )
+
     def count_replayed(self) -> None:
         """Count what the host counts of a step that was replayed, as :meth:`step` does."""
         if self._average is not None:
@@ -194,7 +218,8 @@ class Engine:
             self._accelerator.log(dict(values), step=step)
 
     def end(self) -> None:
-        """Close the trackers, and leave the network laid out as usual."""
+        """Close the trackers, and leave the student as it was: laid out as usual, in its own precision."""
+        _unwrap(self._student)
         if self._performance.channels_last:
             lay_out(self._student.module, torch.contiguous_format)
         if self._trackers:
@@ -261,6 +286,23 @@ def _check_adaptors(student: Student, optimizer: Optimizer) -> None:
                 f"the optimizer does not hold the adaptor's parameter '{name}', which would never train: make it "
                 f"from student.parameters() after the Distiller, or give the Trainer a function"
             )
+
+
+def _check_optimizer(student: Student, optimizer: Optimizer) -> None:
+    """Refuse an optimizer of another network, or of a copy: it may hold a part alone, but not nothing."""
+    trained = {id(value) for group in optimizer.param_groups for value in group["params"]}
+    own = [value for value in student.module.parameters() if value.requires_grad]
+    if own and not any(id(value) in trained for value in own):
+        raise ConfigurationError(
+            "the optimizer holds none of the student's parameters, which would never train: make it from "
+            "student.parameters() of this very student, or give the Trainer a function"
+        )
+
+
+def _unwrap(student: Student) -> None:
+    """Take Accelerate's autocast off, which it puts over the student's own ``forward``, and its mark."""
+    for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+        vars(student).pop(name, None)
 
 
 def _check_trackers(trackers: Sequence[str]) -> None:

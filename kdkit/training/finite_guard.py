@@ -78,5 +78,6 @@ def _error(step: int, names: list[str], finite: Tensor, ids: Tensor | None) -> N
         samples = f"sample ids {[int(ids[position]) for position in positions]}"
     return NonFiniteLossError(
         f"the loss became NaN or infinite at step {step} in {', '.join(terms)}, {samples}: look at these "
-        f"samples and at the learning rate; the last checkpoint is from before this step"
+        f"samples (a region does not hide values that are not finite: fill them where the batch is made) and at "
+        f"the learning rate; the last checkpoint is from before this step"
     )

@@ -6,7 +6,7 @@ import torch
 
 from kdkit.batch import Batch, batch_size
 from kdkit.distiller import Distiller
-from kdkit.errors import ConfigurationError
+from kdkit.errors import ConfigurationError, NonFiniteLossError
 from kdkit.stage import Stage
 from kdkit.training.engine import Engine
 from kdkit.training.finite_guard import FiniteGuard
@@ -105,7 +105,12 @@ class OptimizerStep:
         Raises:
             NonFiniteLossError: naming the step, the term and the samples.
         """
-        self._guard.check()
+        try:
+            self._guard.check()
+        except NonFiniteLossError:
+            if self._always_looks and self._recorded is None:  # and so before the optimizer's step
+                self._engine.require_finite(self._distiller.curriculum.steps)
+            raise
         self.losses.sum_up()
 
     def _ready(self, host_batch: Batch) -> Batch:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kdkit.errors import BatchError, ConfigurationError
+from kdkit.losses.numerics import widen
 from kdkit.transforms.transform import TargetTransform
 
 _MODES = ("sum", "peak", "l2", "standard")
@@ -49,13 +50,18 @@ class Normalize(TargetTransform):
             raise BatchError(
                 f"Normalize: dims {self.dims} reach the batch dimension of a target of shape {tuple(target.shape)}"
             )
+        values = widen(target)
         if self.mode == "standard":
-            target = target - target.mean(self.dims, keepdim=True)
-            divisor = target.square().mean(self.dims, keepdim=True).sqrt()
+            # A map that varies no more than rounding does is constant.
+            floor = 8 * torch.finfo(values.dtype).eps * values.square().mean(self.dims, keepdim=True).sqrt()
+            values = values - values.mean(self.dims, keepdim=True)
+            divisor = values.square().mean(self.dims, keepdim=True).sqrt()
+            divisor = torch.where(divisor <= floor, 0, divisor)
         elif self.mode == "l2":
-            divisor = target.square().sum(self.dims, keepdim=True).sqrt()
+            divisor = torch.linalg.vector_norm(values, dim=self.dims, keepdim=True)
         elif self.mode == "sum":
-            divisor = target.sum(self.dims, keepdim=True)
+            divisor = values.sum(self.dims, keepdim=True)
         else:
-            divisor = target.amax(self.dims, keepdim=True)
-        return torch.where(divisor == 0, torch.zeros_like(target), target / divisor)
+            divisor = values.amax(self.dims, keepdim=True)
+        normal = torch.where(divisor == 0, torch.zeros_like(values), values / divisor)
+        return normal.to(target.dtype) if target.is_floating_point() else normal

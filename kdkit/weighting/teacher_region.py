@@ -17,7 +17,7 @@ from kdkit.weighting.weighting import Weighting
 class TeacherRegion(Weighting):
     """Another output of a teacher as weights: its confidence map, its mask, its uncertainty.
 
-    The teacher is not run for it: some objective of the same step must learn from it.
+    The teacher must be one that some objective of the same stage learns from; it is run once a step for both.
 
     Args:
         teacher: the teacher, or its name.
@@ -63,7 +63,7 @@ class TeacherRegion(Weighting):
         if name not in context.targets:
             raise BatchError(
                 f"{self!r}: teacher '{name}' was not run in this step (run were: {sorted(context.targets)}): an "
-                f"objective of the stage, of a weight other than 0, must learn from it"
+                f"objective of the stage, whose weight is not always 0, must learn from it"
             )
         if self.output not in context.targets[name]:
             raise BatchError(

@@ -19,9 +19,10 @@ from kdkit_pose.cli.show import show_doubtful_masks
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.masks import LoadedPredictor
 from kdkit_pose.masks import load as load_mask_predictor
-from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, drawing_folders, find_pictures
+from kdkit_pose.prediction import Drawing, PredictionFolder, Predictor, find_pictures
 from kdkit_pose.prediction.batch import Batch, BatchReport
 from kdkit_pose.prediction.boxes import BoxFile, read_boxes, read_pictures
+from kdkit_pose.prediction.folder import drawing_folders
 from kdkit_pose.skeleton import COCO, Skeleton
 from kdkit_pose.skeleton_category import COCO_LIKE
 

@@ -25,7 +25,7 @@ no near duplicates of better ones:
 """
 
 from kdkit_pose.prediction.boxes import BoxFile, Persons, read_boxes
-from kdkit_pose.prediction.folder import Drawing, PredictionFolder, drawing_folders
+from kdkit_pose.prediction.folder import Drawing, PredictionFolder
 from kdkit_pose.prediction.heatmap_sheet import draw_heatmaps
 from kdkit_pose.prediction.keypoint_sheet import draw_keypoint_heatmaps
 from kdkit_pose.prediction.overlay import draw_poses
@@ -44,7 +44,6 @@ __all__ = [
     "draw_heatmaps",
     "draw_keypoint_heatmaps",
     "draw_poses",
-    "drawing_folders",
     "find_pictures",
     "read_boxes",
     "read_picture",

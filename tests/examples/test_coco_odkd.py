@@ -104,6 +104,7 @@ def require_outcome(out: Path) -> None:
     assert network.codec is not None
     assert (network.codec.name, network.codec.input_size) == ("msra", (64, 64))
     figures = json.loads((out / "evaluation.json").read_text())
+    assert figures.pop("both")["steps"] == lines(out / "plain")[-1]["step"]
     assert list(figures) == ["ground truth", "detector"]
     for boxes, found in figures.items():
         for student in ("plain", "distill"):

@@ -42,8 +42,10 @@ def test_stages_follow_each_other():
     for _ in range(3):
         curriculum.advance()
     assert curriculum.stage.name == "c"
+    curriculum.advance()
     curriculum.end_epoch({"AP": 0.4})
     assert not curriculum.finished
+    curriculum.advance()
     curriculum.end_epoch({"AP": 0.6})
     assert curriculum.finished
     assert curriculum.stage.name == "c"
@@ -315,3 +317,17 @@ def test_a_shortened_one_differs_only_in_how_long_its_stages_last(toy):
             assert getattr(one, name) == getattr(other, name)
     short.advance()
     assert (short.index, long.index) == (1, 0)
+
+
+def test_metrics_of_an_epoch_that_a_stage_took_no_step_in_are_not_its_own():
+    curriculum = Curriculum(
+        stage("a", Steps(2)), stage("b", Reached("AP", 0.5) | Epochs(10)), stage("c", Epochs(1))
+    )
+    for _ in range(2):
+        curriculum.advance()
+    assert curriculum.stage.name == "b"
+    curriculum.end_epoch({"AP": 0.9})  # of what stage a learned
+    assert curriculum.stage.name == "b"
+    curriculum.advance()
+    curriculum.end_epoch({"AP": 0.9})
+    assert curriculum.stage.name == "c"

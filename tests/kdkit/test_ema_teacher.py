@@ -143,3 +143,17 @@ def test_a_frozen_teacher_takes_no_state(toy):
 
 def test_its_repr_is_the_same_in_every_process(toy):
     assert repr(EMATeacher("past", toy.student(), 0.9)) == "EMATeacher('past', Sequential, decay=0.9)"
+
+
+def test_tied_weights_move_once():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2, bias=False))
+    module[1].weight = module[0].weight
+    student = Student(module)
+    teacher = EMATeacher("past", student, decay=0.9)
+    teacher.targets({"image": torch.zeros(1, 2)})  # it is a copy from now on
+    before = module[0].weight.detach().clone()
+    with torch.no_grad():
+        module[0].weight += 1
+    teacher.on_step_end()
+    assert teacher.module[0].weight is teacher.module[1].weight
+    assert torch.allclose(teacher.module[0].weight, before + 0.1, atol=1e-6)

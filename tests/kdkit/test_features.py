@@ -278,3 +278,21 @@ def test_a_module_at_two_places_has_both_paths(toy):
             return self.second[0](image)
 
     assert "hidden" in Student(Twice(), features={"hidden": "second.0"})(toy.batch())
+
+
+def test_a_module_at_two_places_is_recorded_for_both():
+    shared = nn.Conv2d(3, 4, 1)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = shared, nn.ModuleList([shared])
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.first(image)
+
+    student = Student(Twice(), features={"a": "first", "b": "second.0"})
+    for _ in range(2):
+        found = student({"image": torch.rand(2, 3, 4, 4)})
+        assert torch.equal(found["a"], found["b"])
+    assert "forward" not in vars(shared)

@@ -127,6 +127,24 @@ def test_a_loss_of_ones_own_that_spreads_one_over_the_other_is_refused(toy, shap
         Supervise("heatmap", charbonnier).sample_losses(now)
 
 
+def test_whole_numbers_that_are_spread_over_the_prediction_are_refused():
+    def squares(prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target) ** 2
+
+    depth = {"heatmap": torch.zeros(3, 4, 4, dtype=torch.int64)}
+    now = StepContext(depth, {}, {"heatmap": torch.zeros(3, 1, 4, 4)}, lambda schedule: 1.0)
+    with pytest.raises(BatchError, match="the loss spread a prediction"):
+        Supervise("heatmap", squares).sample_losses(now)
+
+
+def test_a_single_number_is_named_as_such_with_a_region_too():
+    batch = {"heatmap": torch.zeros(3, 1, 4, 4), "visible": torch.ones(3)}
+    now = StepContext(batch, {}, {"heatmap": torch.zeros(3, 1, 4, 4)}, lambda schedule: 1.0)
+    objective = Supervise("heatmap", lambda prediction, target: prediction.mean(), region="visible")
+    with pytest.raises(BatchError, match="returned a single number"):
+        objective.sample_losses(now)
+
+
 @pytest.mark.parametrize("samples", [1, 3, 4])
 def test_what_a_loss_of_ones_own_does_with_labels_depends_on_no_batch_size(samples):
     def nll(logits: Tensor, label: Tensor) -> Tensor:
@@ -147,7 +165,7 @@ def test_relations_of_unequal_features_are_not_taken_for_spread_ones():
     assert Supervise("f", losses.relational_distance).sample_losses(now).shape == (8,)
 
 
-@pytest.mark.parametrize("classes", [1, 4])
+@pytest.mark.parametrize("classes", [2, 4])
 def test_class_labels_are_not_taken_for_a_spread_target(classes):
     label, logits = torch.zeros(4, dtype=torch.int64), torch.zeros(4, classes)
     now = StepContext({"label": label}, {}, {"logits": logits}, lambda schedule: 1.0)

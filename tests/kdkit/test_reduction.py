@@ -59,3 +59,28 @@ def test_a_region_that_does_not_fit_is_refused(shape):
 def test_a_reduced_loss_is_refused():
     with pytest.raises(BatchError, match="unreduced"):
         reduce_samples(torch.tensor(1.0), None, "mean")
+
+
+def test_a_sum_in_half_precision_is_none_of_its_own():
+    loss_map = torch.full((1, 1, 300, 300), 2.0, dtype=torch.float16)
+    for reduction in ("mean", "weighted_mean"):
+        assert reduce_samples(loss_map, None, reduction).tolist() == [2.0]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 2**16))
+def test_shares_of_several_processes_are_parts_of_the_whole(shares, seed):
+    draw = torch.Generator().manual_seed(seed)
+    loss_map = torch.rand(sum(shares), 3, 2, generator=draw, dtype=torch.float64)
+    region = torch.rand(sum(shares), 3, generator=draw, dtype=torch.float64).round(decimals=1)
+    whole = reduce_samples(loss_map, region, "weighted_mean").mean()
+    parts = list(zip(loss_map.split(shares), region.split(shares), strict=True))
+    exchanged = torch.tensor(
+        [[float(len(one)), float(weights.sum() * 2)] for one, weights in parts], dtype=torch.float64
+    ).mean(0)
+    mean_share = sum(shares) / len(shares)
+    # As the trainer weights each process's mean by its samples, and the processes average.
+    losses = [
+        reduce_samples(one, weights, "weighted_mean", lambda own: exchanged).mean() * len(one) / mean_share
+        for one, weights in parts
+    ]
+    assert torch.allclose(sum(losses) / len(shares), whole)

@@ -101,3 +101,8 @@ def test_every_stage_names_what_is_required(toy):
     Distiller(student, Curriculum(both))
     with pytest.raises(ConfigurationError, match=r"stage 'one' has no objective for late, .*weight=0"):
         Distiller(student, Curriculum(both, one))
+
+
+def test_two_outputs_of_one_name_are_refused():
+    with pytest.raises(ConfigurationError, match="two outputs of one name"):
+        Student(nn.Conv2d(3, 5, 1), outputs=("a", "a"))

@@ -61,3 +61,11 @@ def test_indices_that_do_not_fit_are_named(shape, complaint):
 def test_logits_need_classes():
     with pytest.raises(BatchError, match=r"logits have shape \(2,\)"):
         losses.cross_entropy(torch.zeros(2), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("target", [torch.zeros(2, 3, 4, dtype=torch.int64), torch.ones(2, 1, 3, 4)])
+def test_of_one_class_nothing_can_be_learned(target):
+    with pytest.raises(BatchError, match=r"cross_entropy needs logits .* use bce_with_logits"):
+        losses.cross_entropy(draw(2, 1, 3, 4), target)
+    with pytest.raises(BatchError, match=r"channel_kl needs logits .* use bce_with_logits"):
+        losses.channel_kl(draw(2, 1, 3, 4), draw(2, 1, 3, 4))

@@ -388,6 +388,63 @@ def test_nan_stops_with_term_and_samples_and_keeps_the_last_good_checkpoint(toy,
     assert all(value.isfinite().all() for value in instance.distiller.student.parameters())
 
 
+def distance(prediction, target):
+    """A root, whose gradient at 0 is none."""
+    return (prediction - target).square().sum(1, keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 1.0}, {"ema": 0.9}])
+def test_weights_that_are_not_finite_are_never_saved(toy, tmp_path, options):
+    network = torch.nn.Conv2d(3, 5, 1)
+    torch.nn.init.zeros_(network.weight)
+    torch.nn.init.zeros_(network.bias)
+
+    def batches(step):
+        maps = torch.ones(2, 5, 8, 6) if step != 3 else torch.zeros(2, 5, 8, 6)
+        # In the last step of the first epoch the loss is 0, of a student that is still zero where it looks.
+        return {"image": torch.zeros(2, 3, 8, 6), "heatmap": maps, "id": torch.arange(2)}
+
+    stage = Stage("only", [Supervise("heatmap", distance)], until=Epochs(2), freeze=("bias",))
+    distiller = Distiller(Student(network), Curriculum(stage))
+    instance = trainer(toy, tmp_path, loader=[batches(step) for step in range(4)], distiller=distiller, **options)
+    with pytest.raises(NonFiniteLossError, match="the student's weights became NaN or infinite at step 4"):
+        instance.fit()
+    assert not list((tmp_path / "checkpoints").glob("*.pt"))
+    assert not (tmp_path / "student.safetensors").exists()
+
+
+def test_a_step_after_one_without_a_gradient_does_not_name_its_samples(toy, tmp_path):
+    network = torch.nn.Conv2d(3, 5, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    met = {"image": torch.zeros(2, 3, 8, 6), "heatmap": torch.zeros(2, 5, 8, 6), "id": torch.arange(2)}
+    distiller = Distiller(
+        Student(network), Curriculum(Stage("only", [Supervise("heatmap", distance)], until=Epochs(1)))
+    )
+    with pytest.raises(NonFiniteLossError, match="weights became NaN or infinite at step 1 or shortly before"):
+        trainer(toy, tmp_path, loader=[met, met, met], distiller=distiller).fit()
+
+
+def test_a_run_s_precision_ends_with_it(toy, tmp_path):
+    student = toy.student()
+    attributes = set(vars(student))
+    seen = []
+
+    def curriculum():
+        return Curriculum(Stage("only", [Supervise("heatmap", losses.mse)], until=Epochs(1)))
+
+    trainer(toy, tmp_path / "half", distiller=Distiller(student, curriculum()), precision="bf16").fit()
+    assert set(vars(student)) == attributes
+    student.module[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    trainer(toy, tmp_path / "whole", distiller=Distiller(student, curriculum()), precision="no").fit()
+    assert set(seen) == {torch.float32}
+
+
+def test_an_optimizer_of_another_network_is_refused(toy, tmp_path):
+    other = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(ConfigurationError, match="holds none of the student's parameters"):
+        trainer(toy, tmp_path, optimizer=other)
+
+
 def test_another_runs_folder_is_refused_and_left_alone(toy, tmp_path):
     trainer(toy, tmp_path).fit()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -40,7 +40,18 @@ from kdkit import (
 from kdkit.cache import Dense
 from kdkit.sampling import ViewSampler, sample_generator
 
-COURSES = ("odkd", "features", "cached", "accumulated", "plateau", "uneven", "shuffled", "batches", "sharded")
+COURSES = (
+    "odkd",
+    "features",
+    "cached",
+    "accumulated",
+    "plateau",
+    "uneven",
+    "weighted",
+    "shuffled",
+    "batches",
+    "sharded",
+)
 BATCH, SAMPLES = 6, 18
 RANK = int(os.environ.get("RANK", "0"))
 
@@ -152,6 +163,10 @@ def train(name: str, folder: Path) -> None:
         curriculum = one_stage(truth, Distill(whole, "heatmap", losses.mse))
     elif name == "uneven":
         curriculum, batches = one_stage(truth), loader(samples=14, batch=5)
+    elif name == "weighted":
+        # Each process has another share of the region, and of the samples.
+        regional = Supervise("heatmap", losses.mse, region=_late_ids, reduction="weighted_mean")
+        curriculum, batches = one_stage(regional), loader(samples=14, batch=5)
     elif name == "shuffled":
         torch.manual_seed(7 + RANK)  # the order is drawn from a generator that differs
         curriculum, batches = one_stage(truth), DataLoader(Maps(), BATCH, shuffle=True)
@@ -194,6 +209,10 @@ def refused(folder: Path) -> None:
         train("refused", folder)
     except RunFolderError as error:
         (folder / f"refused-{RANK}").write_text(str(error))
+
+
+def _late_ids(batch):
+    return (batch["id"] % 4)[:, None]
 
 
 def _of_any_type(prediction, target):

@@ -122,3 +122,27 @@ def test_bad_arguments_are_refused(make):
 def test_normalize_does_not_reach_over_the_batch():
     with pytest.raises(BatchError, match="batch dimension"):
         Normalize("sum", dims=(-2, -1))(torch.zeros(4, 5))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.bool, torch.uint8])
+@pytest.mark.parametrize("size", [(3, 5), (8, 2), (4, 4)])
+def test_class_maps_are_resized_to_the_nearest_and_no_class_is_invented(dtype, size):
+    classes = (torch.arange(24).reshape(1, 1, 6, 4) % 7 * 20).to(dtype)
+    expected = torch.nn.functional.interpolate(classes.double(), size, mode="nearest-exact").to(dtype)
+    assert torch.equal(Resize(*size, mode="nearest")(classes), expected)
+    assert torch.equal(Resize(*size, mode="nearest")(classes[:, 0]), expected[:, 0])
+    with pytest.raises(BatchError, match="resize it with mode='nearest'"):
+        Resize(*size)(classes)
+
+
+@pytest.mark.parametrize(("value", "shape"), [(0.1, (64, 48)), (3.7, (16, 16)), (17.3, (64, 64))])
+def test_a_constant_map_has_no_standard_deviation(value, shape):
+    assert not Normalize("standard")(torch.full((2, 3, *shape), value)).any()
+
+
+@pytest.mark.parametrize("mode", ["l2", "standard"])
+def test_half_precision_is_normalized_like_single(mode):
+    maps = (torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 400).half()
+    normal = Normalize(mode)(maps)
+    assert normal.dtype == torch.float16
+    assert torch.allclose(normal.float(), Normalize(mode)(maps.float()), atol=2e-3)
