@@ -113,6 +113,15 @@ class OptimizerStep:
             raise
         self.losses.sum_up()
 
+    def require_finite(self) -> None:
+        """Raise if a loss was not finite, or the weights are not; this waits for the device.
+
+        Raises:
+            NonFiniteLossError: if they are not.
+        """
+        self.look()
+        self._engine.require_finite(self._distiller.curriculum.steps)
+
     def _ready(self, host_batch: Batch) -> Batch:
         batch = self._prepare(host_batch)
         if self._errors is not None:

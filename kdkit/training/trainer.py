@@ -319,8 +319,7 @@ class Trainer:
         return metrics
 
     def _save(self, *, best: bool = False) -> None:
-        self._step.look()
-        self._engine.require_finite(self.distiller.curriculum.steps)
+        self._step.require_finite()
         state = self._state.capture(self._batches, self._seconds + time.monotonic() - self._since)
         if self._engine.is_main:
             self.folder.checkpoints.save(state, keep=self._keep, best=best)
