@@ -227,6 +227,8 @@ def main() -> None:
 
 def kill_all(options: argparse.Namespace) -> None:
     started = time.monotonic()
+    # Runs side by side share the cores, and do not wait for each other's threads.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // options.side_by_side)))
     chaos = Chaos(options.out, options.pictures, options.seed)
     chaos.prepare(options.side_by_side)
     print(f"undisturbed: {chaos.starting:.1f} s until the first checkpoint, then {chaos.training:.1f} s")
