@@ -55,6 +55,7 @@ with a stand-in for mmpose's training pipeline, which is no dependency; `benchma
 package itself beside it.
 """
 NOTHING = "\nNothing has been measured yet.\n"
+_UNNOTED = {"missed": "no cause is noted.", "not told": "the interval holds the target; nothing more is noted."}
 GPU_SUITE = "distill_gpu"
 NO_GPU = """
 ## CUDA devices
@@ -111,9 +112,9 @@ def _suite(suite: str, records: list[Record], notes: Mapping[str, str]) -> str:
     lines.append("")
     for record in records:
         found = {verdict(figure) for figure in record.figures}
-        for word in ("missed", "not told"):
+        for word, unnoted in _UNNOTED.items():
             if word in found:
-                cause = notes.get(f"{record.suite}: {record.name}", "no cause is noted.")
+                cause = notes.get(f"{record.suite}: {record.name}", unnoted)
                 lines.append(f"{word.capitalize()}, {record.name}: {cause}\n")
     lines += [f"- {record.name}: {_medians(record)}." for record in records if record.candidates]
     lines += [f"- {said}." for said in dict.fromkeys(map(_circumstances, records))]

@@ -52,7 +52,7 @@ def test_an_interval_with_the_target_in_it_tells_nothing():
     open_ = replace(MET, low=0.97)
     text = page.make_page([replace(RESULTS, records=(replace(RECORD, figures=(open_,)),))], {})
     assert "| 0.991 (0.970 to 1.00) | at least 0.98 | **not told** |" in text
-    assert "Not told, a step: no cause is noted.\n" in text
+    assert "Not told, a step: the interval holds the target; nothing more is noted.\n" in text
 
 
 def test_a_page_without_results_says_so():
