@@ -17,7 +17,9 @@ drawn people, whose every picture, label and teacher is fixed:
 >>> results = study.ablation(CORE, seeds=(0, 1, 2), out="runs/benchmark/core").run(print)  # doctest: +SKIP
 """
 
-from kdkit_pose.ablation.benchmark import FULL, SMALL, BenchmarkSize, SyntheticBenchmark, benchmark_people
+from kdkit_pose.ablation.benchmark import SyntheticBenchmark
+from kdkit_pose.ablation.benchmark_size import FULL, SMALL, BenchmarkSize
+from kdkit_pose.ablation.drawn_people import benchmark_people
 from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets

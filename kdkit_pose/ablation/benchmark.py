@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from kdkit import DataError, Performance, RunFolderError
+from kdkit import Performance, RunFolderError
 from kdkit.claims import claim
-from kdkit.files import write_atomically
-from kdkit.json_files import read_json
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models, recipes
+from kdkit_pose.ablation.benchmark_size import SMALL, BenchmarkSize
+from kdkit_pose.ablation.drawn_people import DrawnPeople, Labels, Split, benchmark_people
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
@@ -21,80 +21,11 @@ from kdkit_pose.codecs import DARK, Codec
 from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
-from kdkit_pose.synthetic import Annotator, SyntheticPeople, write_coco
-from kdkit_pose.synthetic.coco_format import drawn_description
-
-Labels = Literal["exact", "coco"]
-Precision = Literal["no", "bf16"]
-Split = Literal["train", "val"]
 
 _MOST_IN_MEMORY = 4_000  # pictures
 _LAYOUT = Performance(channels_last=True)
 
-# Unlike any seed that somebody draws other people by.
-_SEEDS = {"train_people": 610_001, "train_crowds": 610_002, "val_people": 610_003, "val_crowds": 610_004}
 _FUSIONS = {"senior": "concat", "senior_multiply": "multiply", "senior_add": "add", "blind": "none"}
-
-
-@dataclass(frozen=True)
-class BenchmarkSize:
-    """How large the benchmark is.
-
-    Args:
-        train_pictures: to train on; half of them are crowds.
-        val_pictures: to evaluate on; half of them are crowds.
-        input_size: width and height of the networks' input, in pixels.
-        sigma: of the heatmaps' Gaussian, in cells.
-        teacher: the network of all teachers.
-        student: the network of the students.
-        batch_size: persons an optimizer step.
-        primary_epochs: of the primary teacher.
-        senior_epochs: of each other teacher, which starts from the primary's weights.
-        epochs: of a student.
-        teacher_rate: Adam's learning rate for teachers; it falls as a cosine.
-        rate: Adam's learning rate for students; likewise.
-        precision: ``no`` or ``bf16``, in which students and teachers compute while they are trained.
-        evaluations: of a student, evenly over its epochs.
-        share_targets: whether teachers look at each view of a seed once, see :class:`PoseStudy`.
-    """
-
-    train_pictures: int = 20_000
-    val_pictures: int = 2_000
-    input_size: tuple[int, int] = (192, 256)
-    sigma: float = 2.0
-    teacher: str = "hrnet_w32"
-    student: str = "hrnet_w16"
-    batch_size: int = 128
-    primary_epochs: int = 20
-    senior_epochs: int = 10
-    epochs: int = 30
-    teacher_rate: float = 1e-3
-    rate: float = 1e-3
-    precision: Precision = "bf16"
-    evaluations: int = 10
-    share_targets: bool = False
-
-
-FULL = BenchmarkSize()
-"""For a GPU."""
-
-SMALL = BenchmarkSize(
-    train_pictures=1_000,
-    val_pictures=300,
-    input_size=(96, 128),
-    sigma=1.5,
-    teacher="hrnet_w16_small",
-    student="hrnet_w12_small",
-    batch_size=16,
-    primary_epochs=12,
-    senior_epochs=6,
-    epochs=12,
-    teacher_rate=2e-3,
-    rate=2e-3,
-    evaluations=6,
-    share_targets=True,
-)
-"""For two CPU cores."""
 
 AUGMENT = Augment(half_body_probability=0.0, scale_factor=0.2, rotation_factor=20.0)
 """What training persons vary by: less than the reference's, since these trainings are short."""
@@ -127,6 +58,7 @@ class SyntheticBenchmark:
     ) -> None:
         self.out, self.size, self.labels = Path(out), size, labels
         self._workers, self._cpu, self._say = workers, cpu, say
+        self._people = DrawnPeople(self.out / "people", size, workers, say)
         self.codec: Codec = DARK(input_size=size.input_size, sigma=size.sigma)
 
     def study(self, roles: tuple[str, ...], student: str | None = None) -> PoseStudy:
@@ -189,8 +121,7 @@ class SyntheticBenchmark:
 
     def train(self, seed: int) -> PoseDataset:
         """Return the training persons, augmented by a seed."""
-        annotator = Annotator() if self.labels == "coco" else None
-        return self._persons("train", annotator, augment=AUGMENT, seed=seed)
+        return self._persons("train", self.labels, augment=AUGMENT, seed=seed)
 
     def validation(self) -> CocoKeypoints:
         """Return the validation persons: those of the pictures of people first, then those of crowds."""
@@ -280,81 +211,8 @@ class SyntheticBenchmark:
         models.load_checkpoint(network, result.student)
         return network.to(memory_format=torch.channels_last)
 
-    def _persons(self, split: Split, annotator: Annotator | None = None, **options: Any) -> CocoKeypoints:
-        """A split's persons: separate people first, then crowds."""
-        path = self._drawn(split)
-        if annotator is not None:
-            exact, path = read_json(path), path.with_stem(f"{path.stem}_{self.labels}")
-            if not path.exists():
-                _write_json(path, annotator.annotate(exact))
+    def _persons(self, split: Split, labels: Labels = "exact", **options: Any) -> CocoKeypoints:
+        path = self._people.annotations(split, labels)
         # Decoding takes longer than all else that is done to a small person; a large set does not fit in memory.
         small = self.size.train_pictures <= _MOST_IN_MEMORY
-        return CocoKeypoints(path, self._people / "images", codec=self.codec, cache_images=small, **options)
-
-    @property
-    def _people(self) -> Path:
-        return self.out / "people"
-
-    def _drawn(self, split: Split) -> Path:
-        """The exact annotations of a split, drawn where they are not there yet."""
-        sets = benchmark_people(self.size, split)
-        path = self._people / "annotations" / f"person_keypoints_{split}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with claim(path, wait=True):
-            if path.exists():
-                _require_same(path, sets)
-            else:
-                self._draw(split, path, sets)
-        return path
-
-    def _draw(self, split: Split, path: Path, sets: dict[str, SyntheticPeople]) -> None:
-        parts, first = [], 1
-        for kind, people in sets.items():
-            part = path.with_stem(f"{path.stem}_{kind}")
-            if not part.exists():
-                self._say(f"drawing {len(people)} pictures of {kind} ({split})")
-                write_coco(
-                    *(people, self._people, f"{split}_{kind}"),
-                    workers=self._workers,
-                    first_image_id=first,
-                )
-            parts.append(read_json(part))
-            _require_description(part, parts[-1], drawn_description(people))
-            first += len(people)
-        joined = {name: [one for part in parts for one in part[name]] for name in ("images", "annotations")}
-        _write_json(path, {**parts[0], **joined, "info": {"description": repr(sets), "version": "1"}})
-
-
-def benchmark_people(size: BenchmarkSize, split: Split) -> dict[str, SyntheticPeople]:
-    """Return the people and the crowds of a split; no picture of one split is in the other."""
-    pictures = size.train_pictures if split == "train" else size.val_pictures
-    crowds = pictures // 2
-    return {
-        "people": SyntheticPeople(pictures - crowds, seed=_SEEDS[f"{split}_people"], crowded=0.0),
-        "crowds": SyntheticPeople(crowds, seed=_SEEDS[f"{split}_crowds"], crowded=1.0),
-    }
-
-
-def _require_same(path: Path, sets: dict[str, SyntheticPeople]) -> None:
-    try:
-        content = read_json(path)
-    except ValueError as error:
-        raise _not_whole(path, error) from error
-    _require_description(path, content, repr(sets))
-
-
-def _require_description(path: Path, content: Any, expected: str) -> None:
-    try:
-        description = content["info"]["description"]
-    except (KeyError, TypeError) as error:
-        raise _not_whole(path, error) from error
-    if description != expected:
-        raise RunFolderError(f"'{path}' holds other people ({description}) than {expected}: give another folder")
-
-
-def _not_whole(path: Path, error: Exception) -> DataError:
-    return DataError(f"'{path}' is not a whole COCO file ({error}): remove it, or give another folder")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, lambda file: file.write(json.dumps(content, separators=(",", ":")).encode()))
+        return CocoKeypoints(path, self._people.images, codec=self.codec, cache_images=small, **options)

@@ -85,7 +85,7 @@ def study(tmp_path_factory):
     benchmark = SyntheticBenchmark(folder, TOY, cpu=True)
     with pytest.MonkeyPatch.context() as patch:  # processes that draw take longer to start
         in_this_process = lambda *arguments, workers, **options: write_coco(*arguments, **options)  # noqa: E731
-        patch.setattr("kdkit_pose.ablation.benchmark.write_coco", in_this_process)
+        patch.setattr("kdkit_pose.ablation.drawn_people.write_coco", in_this_process)
         benchmark.validation()
     study = folder / "exact-net"
     for place, row in enumerate(("plain", "odkd", "fpd")):

@@ -41,7 +41,7 @@ def compare(monkeypatch, folder):
     monkeypatch.setattr(script, "SMALL", TOY)
     # A process takes longer to start than to draw a few pictures.
     monkeypatch.setattr(
-        "kdkit_pose.ablation.benchmark.write_coco",
+        "kdkit_pose.ablation.drawn_people.write_coco",
         lambda *given, workers, **options: write_coco(*given, **options),
     )
 
