@@ -22,7 +22,7 @@ from kdkit_pose.cli.show import (
     progress_bar,
     write_json,
 )
-from kdkit_pose.evaluation import Comparison, compare, write_results
+from kdkit_pose.evaluation import Comparison, check_comparable, compare, write_results
 
 
 def evaluate(
@@ -101,6 +101,8 @@ def evaluate(
     )
     for loaded in networks:
         evaluation.check(loaded)
+    if against is not None:
+        check_comparable(annotations, skeleton=body)
     runs = [evaluation.run(loaded, scheme.codec) for loaded, scheme in zip(networks, schemes, strict=True)]
     if not Processes.current().is_main:
         return

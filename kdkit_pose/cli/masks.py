@@ -44,7 +44,9 @@ def train_masks(
             help="Start the encoder from ImageNet: a file of timm's weights, or hub to let timm fetch it."
         ),
     ] = None,
-    input_size: options.InputSize = "256x192",
+    input_size: Annotated[
+        str, typer.Option(help="Height x width of the predictor's input, in pixels.")
+    ] = "256x192",
     threshold: Annotated[float, typer.Option(help="The probability from which on a pixel is the person's.")] = 0.5,
     skeleton: options.SkeletonOption = None,
     sigmas: options.SigmasOption = None,
@@ -79,16 +81,21 @@ def train_masks(
         check_run_folder(out, settings, {**config, "model": describe_predictor(predictor)})
         if encoder_weights is not None:
             console.print(masks.load_encoder_weights(predictor, encoder_weights), markup=False)
+        # A mask is as good to learn from, and to be judged by, where no keypoint is labelled.
         train = CocoKeypoints(
             *(train_annotations, images),
             codec=predictor.codec,
             skeleton=body,
             augment=masks.AUGMENT if fitting.augment else None,
             seed=fitting.seed,
-            # A mask is as good to learn from where no keypoint is labelled.
             unlabelled="keep",
         )
-        val = CocoKeypoints(val_annotations, val_images or images, codec=predictor.codec, skeleton=body)
+        val = CocoKeypoints(
+            *(val_annotations, val_images or images),
+            codec=predictor.codec,
+            skeleton=body,
+            unlabelled="keep",
+        )
         for data, what in ((train, "training persons"), (val, "held-out persons")):
             described = f"{describe_data(data, what)}\n  with a mask of their own: {sum(data.own_masks)}"
             console.print(described, markup=False)

@@ -12,19 +12,23 @@ from kdkit_pose.cli.loading import describe_file
 from kdkit_pose.cli.options import Json, SigmasOption, SkeletonOption
 from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import comparison_details, metrics_table, progress_bar, write_json
-from kdkit_pose.evaluation import coco_metrics, compare
+from kdkit_pose.evaluation import check_comparable, coco_metrics, compare
 
 
 def score(
     context: typer.Context,
     annotations: Annotated[Path, typer.Option(help="COCO-format keypoint annotations: the ground truth.")],
     results: Annotated[Path, typer.Option(help="A COCO keypoint results file.")],
-    against: Annotated[
-        Path | None, typer.Option(help="Another results file, to be compared on the same pictures.")
-    ] = None,
     boxes: Annotated[
-        str, typer.Option(help="Where the results' boxes came from: 'ground truth' or 'detector'.")
-    ] = "ground truth",
+        str,
+        typer.Option(
+            help="Where the results' boxes came from, which no results file says: 'ground truth' or 'detector'."
+        ),
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another results file, of the same boxes, to be compared on the same pictures."),
+    ] = None,
     skeleton: SkeletonOption = None,
     sigmas: SigmasOption = None,
     resamples: Annotated[int, typer.Option(min=100, help="With --against: draws of the bootstrap.")] = 2000,
@@ -38,7 +42,7 @@ def score(
     \b
     Example:
       kdkit-pose score --annotations person_keypoints_val2017.json \\
-        --results results.json
+        --results results.json --boxes detector
     """
     require_with(context, ["against"], ["resamples"])
     check_outputs(
@@ -47,6 +51,8 @@ def score(
         | {"--skeleton": skeleton, "--sigmas": sigmas},
     )
     bones = skeleton_of(annotations, skeleton, sigmas)
+    if against is not None:
+        check_comparable(annotations, skeleton=bones)
     metrics = coco_metrics(annotations, results, skeleton=bones, boxes=boxes)  # type: ignore[arg-type]
     rows = {results.name: metrics}
     content: dict[str, Any] = {"results": describe_file(results), "figures": dict(metrics)}

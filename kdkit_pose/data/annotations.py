@@ -161,7 +161,7 @@ def _parse(
         report.left_out.add("person with all labelled keypoints outside of the picture", name)
         return None
     if not labelled.any():
-        report.noted.add("person without a labelled keypoint, for teachers alone to teach", name)
+        report.noted.add("person without a labelled keypoint, kept", name)
     mask: EncodedMask | None = None
     if masks:
         mask = encode_mask(annotation.get("segmentation"), width, height)

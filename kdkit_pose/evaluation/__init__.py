@@ -45,7 +45,7 @@ AP difference +0.000, 95% interval +0.000 to +0.000 (2000 paired resamples of 2 
 """
 
 from kdkit_pose.evaluation.annotations import load_annotations
-from kdkit_pose.evaluation.bootstrap import Comparison, compare
+from kdkit_pose.evaluation.bootstrap import Comparison, check_comparable, compare
 from kdkit_pose.evaluation.crowd_index import CrowdLevels, crowd_levels
 from kdkit_pose.evaluation.evaluator import Evaluator
 from kdkit_pose.evaluation.keypoint_error import KeypointError, KeypointErrors, keypoint_errors
@@ -64,6 +64,7 @@ __all__ = [
     "KeypointError",
     "KeypointErrors",
     "Metrics",
+    "check_comparable",
     "coco_metrics",
     "compare",
     "crowd_levels",

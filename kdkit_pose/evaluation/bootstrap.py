@@ -95,16 +95,11 @@ def compare(
     if resamples < 100:
         raise ConfigurationError(f"resamples is {resamples}, an interval needs at least 100, better 2000")
     truth = load_annotations(annotations, skeleton)
+    check_comparable(truth, skeleton=skeleton)
     # COCOeval writes into the ground truth: each gets its own.
     judged = [
         Detections.of(evaluate_results(load_annotations(truth, skeleton), r, skeleton)) for r in (first, second)
     ]
-    pictures, persons = len(judged[0].persons), int(judged[0].persons.sum())
-    if pictures < 2 or not persons:
-        raise DataError(
-            f"the ground truth has {pictures} pictures with {persons} labelled persons: an interval needs two "
-            "pictures and a person at least"
-        )
     differences: list[float] = []
     for counts in _draws(judged[0].persons, resamples, seed):
         differences.append(average_precision(judged[0], counts) - average_precision(judged[1], counts))
@@ -117,10 +112,25 @@ def compare(
         low=float(low),
         high=float(high),
         confidence=confidence,
-        pictures=pictures,
+        pictures=len(judged[0].persons),
         resamples=resamples,
         seed=seed,
     )
+
+
+def check_comparable(annotations: Annotations, *, skeleton: Skeleton = COCO) -> None:
+    """Require a ground truth on which :func:`compare` can tell anything: before results of it are made.
+
+    Raises:
+        DataError: It has no person, one picture only, or several categories of persons.
+    """
+    empty = Detections.of(evaluate_results(load_annotations(annotations, skeleton), [], skeleton))
+    pictures, persons = len(empty.persons), int(empty.persons.sum())
+    if pictures < 2 or not persons:
+        raise DataError(
+            f"an interval needs two pictures and a labelled person at least; the ground truth has {pictures} and"
+            f" {persons}"
+        )
 
 
 def _draws(persons: NDArray[np.int64], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:

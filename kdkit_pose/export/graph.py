@@ -44,9 +44,12 @@ def export_graph(network: ShippedNetwork, example: tuple[Tensor, ...], opset: in
         model = _translate(program, inner, free, opset)
     found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset is not None and found != opset:
+        import onnx
+
         raise ExportError(
-            f"{inner.name} cannot be written with ONNX operator set {opset}, only with {found}: leave the"
-            " operator set open, or take 18 or later"
+            f"{inner.name} cannot be written with ONNX operator set {opset}, PyTorch wrote {found} instead: leave"
+            f" the operator set open, or take one from 18 on that PyTorch knows; onnx {onnx.__version__} knows them"
+            f" to {onnx.defs.onnx_opset_version()}"
         )
     _drop_traces(model)
     return model

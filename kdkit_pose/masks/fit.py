@@ -1,5 +1,6 @@
 """Training a mask predictor on the masks that a data set has."""
 
+import copy
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -47,8 +48,8 @@ def fit_masks(
         The scores of the predictor in the file.
 
     Raises:
-        ConfigurationError: Data of another input size, held-out data that varies its crops, or fewer training
-            persons than a batch.
+        ConfigurationError: Data of another input size, held-out data that varies its crops, fewer training
+            persons than a batch, or batches of one person, from which this architecture cannot learn.
         DataError: No person has a mask.
         RunFolderError: The folder holds another run.
     """
@@ -66,6 +67,7 @@ def fit_masks(
             f"the batch size is {settings.batch_size}, but only {len(learners)} training persons have a mask: "
             "lower it"
         )
+    _require_batch(predictor, settings.batch_size)
     stage = Stage(
         "masks",
         [Supervise("mask", bce, name="bce"), Supervise("mask", dice, name="dice")],
@@ -115,3 +117,19 @@ def fit_masks(
     scores = evaluator.scores(predictor)
     save(predictor, result.student, scores)
     return scores
+
+
+def _require_batch(predictor: MaskPredictor, size: int) -> None:
+    """Require a batch that the predictor can be trained on: what it pools to one cell needs two persons."""
+    if size > 1:
+        return
+    width, height = predictor.input_size
+    probe = copy.deepcopy(predictor).train()  # a forward pass in training changes BatchNorm's means
+    try:
+        with torch.no_grad():
+            probe(torch.zeros(size, 3, height, width), torch.ones(size, 1, height, width))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{predictor.architecture!r} cannot be trained on one person at a time ({error}): use batches of two"
+            " or more"
+        ) from error

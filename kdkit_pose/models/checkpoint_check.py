@@ -53,7 +53,7 @@ def check_described_model(network: PoseNetwork, file: CheckpointFile, identity: 
     Raises:
         CheckpointError: The header names another one.
     """
-    if "model" in file.metadata and identity is not None and identity.name != network.name:
+    if "model" in file.metadata and identity is not None and not _same_network(identity.name, network.name):
         raise _other_network(network, file.path, identity)
 
 
@@ -81,7 +81,7 @@ def misfit(
     if identity is None:
         if not _is_nearly(problems, weights):
             return unknown(path, weights, f"give a checkpoint of {network.name}")
-    elif not only_head and identity.name != network.name:
+    elif not only_head and not _same_network(identity.name, network.name):
         return _other_network(network, path, identity)
     elif identity.mask_fusion not in ("none", network.mask_fusion.name):
         return _other_fusion(network, path, identity.mask_fusion)
@@ -138,6 +138,11 @@ def _other_fusion(network: PoseNetwork, path: Path, found: str) -> CheckpointErr
         f"{path}: this file is a mask-aware network's (mask fusion {found!r}), the network built"
         f" {built}: use models.create({network.name!r}, mask_fusion={found!r})"
     )
+
+
+def _same_network(first: str | None, second: str) -> bool:
+    """Whether two names are of one network: behind the dot timm says only which weights it would fetch."""
+    return first is not None and first.partition(".")[0] == second.partition(".")[0]
 
 
 def _is_nearly(problems: Sequence[Problem], weights: Weights) -> bool:

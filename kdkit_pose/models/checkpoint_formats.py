@@ -10,8 +10,9 @@
 | DWPose's distillation | `state_dict`: `student.*` as in mmpose 1.x, `teacher.*`, `distill_losses.*` |
 | kdkit | safetensors, with the network's description in the header |
 
-A prefix that all names share and that only says how the network was wrapped is taken off: `module.` of
-DataParallel, `_orig_mod.` of torch.compile, `model.`, `net.` or `network.` of Lightning. mmengine's averaged
+A prefix that most names share and that only says how the network was wrapped is taken off: `module.` of
+DataParallel, `_orig_mod.` of torch.compile, `model.`, `net.` or `network.` of Lightning. The other names are then
+what stood beside the network, a loss's or a metric's tensors, and are not used. mmengine's averaged
 weights are in `state_dict`, where its EMA hook puts them; `ema_state_dict` then holds the plain ones and is not
 read.
 
@@ -42,7 +43,7 @@ SECTIONS = {
 }
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 # Tensors that averaged networks keep beside the wrapped network: PyTorch's and mmengine's.
-COUNTERS = ("n_averaged", "steps")
+COUNTERS = frozenset({"n_averaged", "steps"})
 # Some mmpose 0.x heads are an nn.Sequential of one convolution: final_layer.0.weight.
 MMPOSE_HEAD = re.compile(r"^(?:keypoint_head|head)\.(?:(final_layer\.)(?:0\.)?|(deconv_layers\.))")
 # What stands behind the backbone in OpenMMLab's networks, and of it what only the training needs.
@@ -132,11 +133,12 @@ def _official(names: Names, layout: str, path: Path) -> tuple[Names, str]:
 
 
 def _unwrap(names: Names) -> Names:
-    """Take off the prefixes that wrappers put before every name, as many as there are."""
-    wrapped = {name: key for name, key in names.items() if name not in COUNTERS}
+    """Take off the prefixes that wrappers put before the network's names, as many as there are."""
     for prefix in WRAPPERS:
-        if wrapped and all(name.startswith(prefix) for name in wrapped):
-            return _unwrap({name.removeprefix(prefix): key for name, key in wrapped.items()})
+        wrapped = {name.removeprefix(prefix): key for name, key in names.items() if name.startswith(prefix)}
+        # No network of kdkit has parts of these names, and of two copies nothing tells which is meant.
+        if len(wrapped) > len(names.keys() - COUNTERS) / 2:
+            return _unwrap(wrapped)
     return names
 
 

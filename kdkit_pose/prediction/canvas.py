@@ -15,6 +15,10 @@ from kdkit_pose.report.canvas import rasterize
 _DPI = 64
 POINT = 72 / _DPI
 """Points of print in a pixel of the drawing."""
+LONGEST_SIDE = 65_500
+"""Pixels that a JPEG file may have a side."""
+_LARGEST = 200_000_000
+"""Pixels of a drawing; it takes some gigabytes to draw."""
 _LEGIBLE = 1280
 """About the long side that a small picture's drawing has, in pixels."""
 
@@ -42,7 +46,7 @@ class PictureCanvas:
         lines and labels to have room.
 
         Raises:
-            ConfigurationError: ``enlarged`` is below 1.
+            ConfigurationError: ``enlarged`` is below 1, or the drawing would be too large.
         """
         width, height = picture_size(picture)
         if enlarged is None:
@@ -50,6 +54,11 @@ class PictureCanvas:
         if enlarged < 1:
             raise ConfigurationError(f"a drawing is enlarged by 1 or more, found {enlarged}")
         size = (width * enlarged, height * enlarged)
+        if enlarged > 1 and (size[0] * size[1] > _LARGEST or max(size) > LONGEST_SIDE):
+            raise ConfigurationError(
+                f"a picture of {width}x{height} pixels, enlarged {enlarged} times, makes a drawing too large for a"
+                f" JPEG file or for memory (200 million pixels, {LONGEST_SIDE:,} a side): enlarge it less"
+            )
         shown = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC) if enlarged > 1 else picture
         drawing = Drawing(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI)
         drawing.figimage(np.ascontiguousarray(shown), zorder=-1)

@@ -106,7 +106,7 @@ class PredictionFolder:
         links = [("overlay", f"overlays/{place}")]
         self._draw(self.path / "overlays" / place, overlay)
         if drawing.heatmaps and len(poses):
-            sheet = draw_heatmaps(picture, poses, self._codec)
+            sheet = draw_heatmaps(picture, poses, self._codec, most=len(poses))
             self._draw(self.path / "heatmaps" / place, sheet)
             links.append(("heatmaps", f"heatmaps/{place}"))
         if drawing.keypoint_heatmaps:

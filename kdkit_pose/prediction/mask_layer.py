@@ -8,7 +8,7 @@ from kdkit_pose.data.masks import EncodedMask
 from kdkit_pose.data.rle import decompress, paint
 
 # A white veil looks like mist.
-_FOR_WHITE = "#ffe14d"
+_FOR_WHITE = "#5b6cff"
 
 
 def draw_mask(axes: Axes, mask: EncodedMask, colour: str, *, zorder: float) -> None:

@@ -9,11 +9,11 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
+from kdkit_pose.prediction.canvas import LONGEST_SIDE
 from kdkit_pose.prediction.checks import Picture
 from kdkit_pose.report.page import document
 
 _THUMBNAIL = 720
-_LARGEST_JPEG = 65_500  # pixels a side
 
 _STYLE = """
 main { max-width: 84rem; }
@@ -61,8 +61,8 @@ def to_jpeg(picture: Picture, quality: int) -> bytes:
     A picture of more than 65,500 pixels a side, which no JPEG holds, is made smaller.
     """
     height, width, _ = picture.shape
-    if max(height, width) > _LARGEST_JPEG:
-        factor = _LARGEST_JPEG / max(height, width)
+    if max(height, width) > LONGEST_SIDE:
+        factor = LONGEST_SIDE / max(height, width)
         size = (max(1, int(width * factor)), max(1, int(height * factor)))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Drawing
 from kdkit_pose.report.canvas import INK, rasterize
 from kdkit_pose.report.figure import Figure
 from kdkit_pose.report.run import ReportedRun
-from kdkit_pose.report.timeline import epochs_done, series, stage_spans
+from kdkit_pose.report.timeline import StageSpan, epochs_done, series, stage_spans
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the yellow is too pale for a line.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -76,12 +76,13 @@ def _mark_stages(axes: Axes, runs: Sequence[ReportedRun], *, as_share: bool) -> 
         if len(spans) < 2:
             continue
         unit = spans[-1].end if as_share else 1.0
+        rows = _label_rows(spans)
         for index, span in enumerate(spans):
             begin, end = span.begin / unit, span.end / unit
             axes.axvspan(begin, end, color="#8a7fd0", alpha=(0.07, 0.17)[index % 2], linewidth=0, zorder=0)
             axes.text(
                 (begin + end) / 2,
-                1.01,
+                1.01 + 0.055 * rows[index],
                 span.name,
                 transform=axes.get_xaxis_transform(),
                 ha="center",
@@ -92,6 +93,19 @@ def _mark_stages(axes: Axes, runs: Sequence[ReportedRun], *, as_share: bool) -> 
             )
         return f" Shaded: the stages of the {run.name}."
     return ""
+
+
+def _label_rows(spans: Sequence[StageSpan]) -> list[int]:
+    """In which row above the axes each stage's name has room: the lowest whose last name ends before it."""
+    rows: list[int] = []
+    ends: list[float] = []
+    for span in spans:
+        # The axes are about 110 characters of this size wide, and a gap is one.
+        middle, half = (span.begin + span.end) / 2 / spans[-1].end, (len(span.name) + 1) / 2 / 110
+        row = next((row for row, end in enumerate(ends) if end <= middle - half), len(ends))
+        ends[row : row + 1] = [middle + half]
+        rows.append(row)
+    return rows
 
 
 def _finished(drawing: Drawing, axes: Axes, name: str, caption: str) -> Figure:

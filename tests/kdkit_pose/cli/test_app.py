@@ -141,7 +141,15 @@ def test_debug_anywhere_raises_the_error_itself(monkeypatch, fail, tmp_path, pla
 
 def test_a_traceback_is_seen_only_with_debug(tmp_path):
     program = ["-c", "from kdkit_pose.cli import main; main()"]
-    arguments = ["score", "--annotations", str(tmp_path / "none.json"), "--results", "r.json"]
+    arguments = [
+        "score",
+        "--annotations",
+        str(tmp_path / "none.json"),
+        "--results",
+        "r.json",
+        "--boxes",
+        "detector",
+    ]
     plain = run_python(*program, *arguments)
     assert (plain.returncode, plain.stdout) == (2, "")
     assert plain.stderr.count("\n") == 1

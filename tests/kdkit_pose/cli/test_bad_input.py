@@ -7,6 +7,8 @@ import torch
 
 from kdkit_pose import models
 
+TRUTHS = ("--boxes", "ground truth")
+
 
 @pytest.fixture
 def evaluated(chain):
@@ -57,8 +59,8 @@ def test_annotations_that_are_not_there(fail, chain, train, tmp_path):
     missing = tmp_path / "missing.json"
     assert str(missing) in fail(*train, "--train-annotations", missing)
     assert str(missing) in fail(*train, "--val-annotations", missing)
-    assert str(missing) in fail("score", "--annotations", missing, "--results", chain.val)
-    assert str(missing) in fail("score", "--annotations", chain.val, "--results", missing)
+    assert str(missing) in fail("score", *TRUTHS, "--annotations", missing, "--results", chain.val)
+    assert str(missing) in fail("score", *TRUTHS, "--annotations", chain.val, "--results", missing)
 
 
 def test_annotations_that_are_cut_short(fail, chain, train, tmp_path):
@@ -67,7 +69,7 @@ def test_annotations_that_are_cut_short(fail, chain, train, tmp_path):
     for arguments in (
         (*train, "--train-annotations", cut),
         (*train, "--val-annotations", cut),
-        ("score", "--annotations", cut, "--results", cut),
+        ("score", *TRUTHS, "--annotations", cut, "--results", cut),
     ):
         assert "JSON" in (message := fail(*arguments))
         assert str(cut) in message
@@ -76,7 +78,7 @@ def test_annotations_that_are_cut_short(fail, chain, train, tmp_path):
 def test_files_of_another_kind(fail, chain, train, tmp_path):
     (tmp_path / "list.json").write_text("[]")
     assert "COCO" in fail(*train, "--train-annotations", tmp_path / "list.json")
-    assert "annotation file" in fail("score", "--annotations", chain.val, "--results", chain.val)
+    assert "annotation file" in fail("score", *TRUTHS, "--annotations", chain.val, "--results", chain.val)
     picture = next(chain.images.rglob("*.jpg"))
     assert str(picture) in fail(*train, "--train-annotations", picture)
 

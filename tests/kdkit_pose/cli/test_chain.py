@@ -33,7 +33,7 @@ def test_evaluate_and_score_agree_to_the_bit(chain, run, tmp_path):
     truth.write_text(json.dumps(content))
     evaluated = ["--annotations", truth, "--images", chain.images, "--results", results, "--json", found]
     text = run("evaluate", "--checkpoint", chain.student("odkd"), *evaluated)
-    run("score", "--annotations", truth, "--results", results, "--json", scored)
+    run("score", "--annotations", truth, "--results", results, "--boxes", "ground truth", "--json", scored)
     figures = json.loads(found.read_text())
     assert list(figures) == KEYS
     assert figures == json.loads(scored.read_text())
@@ -53,7 +53,17 @@ def test_a_perfect_result_has_ap_1_and_sizes_nobody_has_are_null(chain, run, tmp
     truth.write_text(json.dumps(content))
     keys = ("image_id", "category_id", "keypoints")
     perfect.write_text(json.dumps([{key: one[key] for key in keys} | {"score": 1.0} for one in people]))
-    text = run("score", "--annotations", truth, "--results", perfect, "--json", tmp_path / "f.json")
+    text = run(
+        "score",
+        "--annotations",
+        truth,
+        "--results",
+        perfect,
+        "--boxes",
+        "ground truth",
+        "--json",
+        tmp_path / "f.json",
+    )
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["AP"] == figures["APM"] == pytest.approx(1)
     assert figures["APL"] is figures["ARL"] is None

@@ -129,11 +129,23 @@ def test_scores_details_hold_the_comparison_and_its_figures_stay_ten(chain, run,
     text = run("evaluate", "--checkpoint", chain.student("odkd"), *kind, "--results", results)
     assert text.splitlines()[-1] == f"written: {results}"
     written = ("--json", figures, "--details", details)
-    text = run("score", *kind[:2], "--results", results, *written)
+    text = run("score", *kind[:2], "--results", results, "--boxes", "ground truth", *written)
     assert text.splitlines()[-2:] == [f"written: {figures}", f"written: {details}"]
     alone = json.loads(details.read_text())
     assert set(alone) == {"results", "figures"}
-    run("score", *kind[:2], "--results", results, *written, "--against", results, "--resamples", 100)
+    run(
+        "score",
+        *kind[:2],
+        "--results",
+        results,
+        "--boxes",
+        "ground truth",
+        *written,
+        "--against",
+        results,
+        "--resamples",
+        100,
+    )
     found = json.loads(details.read_text())
     assert json.loads(figures.read_text()) == found["figures"] == found["against"]["figures"] == alone["figures"]
     assert found["results"]["path"] == str(results)
@@ -148,7 +160,9 @@ def test_score_compares_as_evaluate_does(chain, run, kind, tmp_path):
     run("evaluate", "--checkpoint", chain.student("primary"), *kind, "--results", other)
     arguments = ["--against", chain.student("primary"), "--resamples", 100]
     whole = run("evaluate", "--checkpoint", chain.student("odkd"), *kind, *arguments)
-    scored = run("score", *kind[:2], "--results", one, "--against", other, "--resamples", 100)
+    scored = run(
+        "score", *kind[:2], "--results", one, "--boxes", "ground truth", "--against", other, "--resamples", 100
+    )
     assert whole.splitlines()[-1] == scored.splitlines()[-1]
     assert scored.splitlines()[-1].startswith("A - B: AP difference ")
 
@@ -177,3 +191,17 @@ def test_a_missing_picture_is_no_silent_miss(chain, run, fail, kind, tmp_path):
     assert (one.pop("missing pictures"), other.pop("missing pictures")) == (1, 0)
     assert one.pop("against").pop("figures") == other.pop("against").pop("figures")
     assert one == other
+
+
+def test_what_cannot_be_compared_is_said_before_anything_is_evaluated(chain, fail, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdkit_pose.cli.evaluated.Evaluation.run", None)  # nobody gets there
+    content = json.loads(kind[1].read_text())
+    content["images"] = [one := content["images"][0]]
+    content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] == one["id"]]
+    (alone := tmp_path / "alone.json").write_text(json.dumps(content))
+    student = chain.student("odkd")
+    message = fail("evaluate", "--checkpoint", student, "--against", student, "--annotations", alone, *kind[2:])
+    assert "an interval needs two pictures and a labelled person at least; the ground truth has 1 and" in message
+    (tmp_path / "results.json").write_text("[]")
+    files = ("--results", tmp_path / "results.json", "--against", tmp_path / "results.json")
+    assert "the ground truth has 1 and" in fail("score", "--annotations", alone, *files, "--boxes", "detector")

@@ -61,7 +61,8 @@ def test_predict(fail, student, tmp_path, monkeypatch, options, reason):
 
 @pytest.mark.parametrize("value", [100, 2000])
 def test_score(fail, value):
-    message = fail("score", "--annotations", "none.json", "--results", "none.json", "--resamples", value)
+    files = ("--annotations", "none.json", "--results", "none.json")
+    message = fail("score", *files, "--boxes", "detector", "--resamples", value)
     assert "--resamples would change nothing: give --against too" in message
 
 

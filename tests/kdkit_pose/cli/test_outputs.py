@@ -10,7 +10,7 @@ from kdkit_pose.cli.outputs import check_outputs, show_written
 # What each command reads is not there: an output that cannot be written is told first.
 COMMANDS = {
     "evaluate": ("--checkpoint", "none.st", "--annotations", "none.json", "--images", "none"),
-    "score": ("--annotations", "none.json", "--results", "none.json"),
+    "score": ("--annotations", "none.json", "--results", "none.json", "--boxes", "detector"),
     "predict": ("--checkpoint", "none.st", "none.jpg"),
     "export": ("--checkpoint", "none.st", "--format", "safetensors"),
     "models": ("no_such_network",),

@@ -70,7 +70,7 @@ def test_what_is_no_skeleton_is_named(truth: Path, tmp_path: Path) -> None:
 
 
 def test_score_asks_for_sigmas_and_takes_them(run, fail, truth: Path, results: Path, tmp_path: Path) -> None:
-    arguments = ("score", "--annotations", truth, "--results", results)
+    arguments = ("score", "--annotations", truth, "--results", results, "--boxes", "ground truth")
     message = fail(*arguments)
     assert "'head' has 3 keypoints" in message
     assert "--sigmas" in message
@@ -88,7 +88,9 @@ def test_score_asks_for_sigmas_and_takes_them(run, fail, truth: Path, results: P
 
 
 def test_score_of_another_skeleton_is_refused(fail, truth: Path, results: Path) -> None:
-    told = fail("score", "--annotations", truth, "--results", results, "--skeleton", "coco")
+    told = fail(
+        "score", "--annotations", truth, "--results", results, "--boxes", "ground truth", "--skeleton", "coco"
+    )
     assert "category 'head' has 3 keypoints" in told
     assert "the skeleton 'coco' has 17" in told
     assert "without --skeleton" in told

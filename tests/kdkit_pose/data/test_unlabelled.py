@@ -39,7 +39,7 @@ def test_they_are_left_out_unless_asked_for(mixed: Any, draw: Any) -> None:
 def test_kept_ones_have_all_fields_and_nothing_to_learn(mixed: Any, draw: Any) -> None:
     data = CocoKeypoints(mixed, draw, codec=CODEC, augment=Augment(), unlabelled="keep")
     assert data.annotation_ids == (1, 2, 3)
-    assert data.skipped.noted.counts["person without a labelled keypoint, for teachers alone to teach"] == 2
+    assert data.skipped.noted.counts["person without a labelled keypoint, kept"] == 2
     for view in range(8):
         labelled, zeros, none = (data[row, view] for row in range(3))
         assert labelled["visible"].any()

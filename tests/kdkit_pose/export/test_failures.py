@@ -159,8 +159,12 @@ def test_every_batch_size_is_compared(student, codec, kept, assert_kept, monkeyp
 
 
 def test_an_operator_set_that_cannot_be_had(student, codec, kept, assert_kept, capfd, caplog):
-    with pytest.raises(ExportError, match="operator set 11, only with 18"):
+    with pytest.raises(ExportError, match="operator set 11, PyTorch wrote 18 instead"):
         to_onnx(student, kept, codec, opset=11)
+    with pytest.raises(
+        ExportError, match=r"operator set 99, PyTorch wrote .*take one from 18 on that PyTorch knows"
+    ):
+        to_onnx(student, kept, codec, opset=99)
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert_kept()

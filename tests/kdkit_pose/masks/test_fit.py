@@ -18,7 +18,7 @@ from kdkit_pose.masks.persons import masked_persons
 from kdkit_pose.masks.scores import intersection_over_union
 from kdkit_pose.models import read_metadata
 
-from .conftest import HELD_OUT, SETTINGS, TRAIN, Trained
+from .conftest import HELD_OUT, SETTINGS, TRAIN, Trained, make_predictor
 
 
 def test_it_learns_what_no_constant_mask_knows(trained: Trained) -> None:
@@ -157,3 +157,11 @@ def test_a_resumed_run_equals_one_never_stopped(
     assert fit("stopped") == whole  # a finished run, once more
     with pytest.raises(RunFolderError, match="another run"):
         fit("stopped", epochs=4)
+
+
+def test_batches_that_an_architecture_cannot_learn_from_are_refused_at_once(tmp_path: Path) -> None:
+    data, settings = _train(), replace(SETTINGS, batch_size=1)
+    predictor = make_predictor(architecture="deeplabv3plus")
+    with pytest.raises(ConfigurationError, match="'deeplabv3plus' cannot be trained on one person at a time"):
+        masks.fit_masks(predictor, data, data, tmp_path / "run", settings, epochs=1)
+    assert not (tmp_path / "run").exists()

@@ -67,6 +67,12 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
     "data parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
     "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
     "lightning": lambda state: {"state_dict": {f"net.{key}": value for key, value in state.items()}},
+    "lightning, with a loss and a metric": lambda state: {
+        "state_dict": {
+            **{f"model.{key}": value for key, value in state.items()},
+            **{"criterion.weight": torch.ones(17), "metric.total": torch.zeros(())},
+        }
+    },
     "averaged": lambda state: LAYOUTS["data parallel"](state) | {"n_averaged": torch.tensor(7)},
     "training file": lambda state: {"state_dict": LAYOUTS["data parallel"](state), "optimizer": {"state": {}}},
     "model section": lambda state: {"epoch": 3, "model": dict(state)},

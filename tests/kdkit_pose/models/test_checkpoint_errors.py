@@ -273,3 +273,11 @@ def test_a_mask_predictors_file_is_named_and_what_it_is_for(assert_refused: Refu
         models.load(path)
     assert_refused(models.create("hrnet_w8_small"), path, "is a person-mask predictor", "predict-masks")
     assert "person-mask predictor, it finds no keypoints" in str(models.recognise(path))
+
+
+def test_a_tag_of_weights_makes_no_other_network(tmp_path: Path) -> None:
+    tagged, bare = "simplebaseline_test_resnet.r160_in1k", "simplebaseline_test_resnet"
+    for saved, built in ((tagged, bare), (bare, tagged)):
+        models.save(source := models.create(saved), path := tmp_path / "student.safetensors")
+        models.load_checkpoint(network := models.create(built), path)
+        assert torch.equal(next(network.parameters()), next(source.parameters()))

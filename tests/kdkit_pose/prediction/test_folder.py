@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -73,3 +74,14 @@ def test_the_surest_persons_keypoints_come_first(tmp_path, picture, make_poses):
     page = written.page_path.read_text()
     assert '<a href="keypoint-heatmaps/1-1.jpg">keypoints of 0.90</a>' in page
     assert '<a href="keypoint-heatmaps/1-2.jpg">keypoints of 0.80</a>' in page
+
+
+def test_everybody_is_on_the_sheet_of_heatmaps(tmp_path, picture, make_poses):
+    file = PictureFile(tmp_path / "1.jpg", "1.jpg")
+    written = PredictionFolder(tmp_path / "out", [file], COCO, CODEC, Drawing(heatmaps=True, enlarged=1))
+    rows = []
+    for persons in (24, 25):  # of six in a row
+        poses = replace(make_poses(persons), heatmaps=np.zeros((persons, 17, 16, 8), np.float32))
+        written.add(file, picture, poses, [])
+        rows.append(cv2.imread(str(tmp_path / "out" / "heatmaps" / "1.jpg")).shape[0])
+    assert rows[1] == pytest.approx(rows[0] * 5 / 4, rel=0.02)

@@ -232,3 +232,10 @@ def test_a_sheet_of_nobody_and_one_without_heatmaps(picture, make_poses):
     assert draw_heatmaps(picture, nobody, CODEC).size > 0
     with pytest.raises(ConfigurationError, match="predict them with heatmaps=True"):
         draw_heatmaps(picture, make_poses(), CODEC)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (3000, 2)])
+def test_a_drawing_too_large_for_memory_or_a_file_is_refused(make_poses, size):
+    picture = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    with pytest.raises(ConfigurationError, match=f"{size[0]}x{size[1]} pixels, enlarged 40 times"):
+        draw_poses(picture, make_poses(0), COCO, enlarged=40)
