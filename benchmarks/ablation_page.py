@@ -5,9 +5,11 @@
 `make results` runs it. What rules cannot say of a study is said by hand in benchmarks/results/ablation/notes.toml.
 """
 
+import json
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -21,6 +23,7 @@ from benchmarks.ablation.setting import made_with, setting  # noqa: E402
 from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
 from benchmarks.ablation.tables import cost_table, pairs_table, persons_table, rows_table, teachers_table  # noqa: E402
 from kdkit.ablation import draw_curves, draw_differences  # noqa: E402
+from kdkit_pose.ablation import FULL, LONG, SMALL  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "ablation"
 PAGE = ROOT / "docs" / "performance" / "ablation.md"
@@ -46,7 +49,7 @@ There are no results yet. The small study takes hours on two CPU cores, and can 
 """
 COMMANDS = """
 ```sh
-kdkit-pose ablate --synthetic small --labels {labels} --processes 2 \\
+kdkit-pose ablate --synthetic {size} --labels {labels} --processes 2 \\
     --rows {rows} \\
     --seeds {seeds} --out runs/benchmark --json benchmarks/results/ablation/{name}.json
 make results    # this page, from all files in benchmarks/results/ablation/
@@ -88,10 +91,17 @@ def _commands(studies: Sequence[StudyFile]) -> str:
     """How to make the first study of drawn people anew, with its own rows and seeds, and the page."""
     study = next((one for one in studies if "benchmark" in one.config), None)
     if study is None:
-        return COMMANDS.format(name="small-coco", labels="coco", rows="core", seeds="0,1,2")
+        return COMMANDS.format(name="small-coco", size="small", labels="coco", rows="core", seeds="0,1,2")
     rows, seeds = ",".join(study.content["variants"]), ",".join(map(str, study.content["seeds"]))
     labels = study.config["benchmark"]["labels"]
-    return COMMANDS.format(name=study.name, labels=labels, rows=rows, seeds=seeds)
+    return COMMANDS.format(name=study.name, size=_size(study), labels=labels, rows=rows, seeds=seeds)
+
+
+def _size(study: StudyFile) -> str:
+    """Which of the benchmark's sizes a study is of; the small one where it is none of today's."""
+    made = study.config["benchmark"].get("size")
+    sizes = {"small": SMALL, "long": LONG, "full": FULL}
+    return next((name for name, size in sizes.items() if json.loads(json.dumps(asdict(size))) == made), "small")
 
 
 def draw_all(studies: Iterable[StudyFile], folder: Path) -> list[Path]:

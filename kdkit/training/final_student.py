@@ -15,11 +15,13 @@ def choose_student(
     wanted: Literal["best", "last"],
     last: Mapping[str, Any],
     monitor: str | None,
+    stages: Sequence[str],
     say: Say,
 ) -> tuple[Mapping[str, Any], str]:
     """Return the state dict of the student to export, and in words which one it is.
 
-    Where the best is wanted and its checkpoint is damaged, that one is kept under another name, and the last
+    Where the best was found before the last stage, the user is told: it never learned from what came later. Where
+    the best is wanted and its checkpoint is damaged, that one is kept under another name, and the last
     student is taken: hours of training are not lost for one file.
 
     Args:
@@ -27,6 +29,7 @@ def choose_student(
         wanted: the ``best`` by the monitored metric, if there is one, or the ``last``.
         last: the last student's state dict.
         monitor: the metric's name.
+        stages: the curriculum's, by name.
         say: called with what the user should know.
     """
     best = checkpoints.best
@@ -35,10 +38,20 @@ def choose_student(
     if not best.exists():
         return last, _INSTEAD if checkpoints.aside(best).exists() else "last"
     try:
-        return load_checkpoint(best)["network"], f"best {monitor}"
+        found = load_checkpoint(best)
     except CheckpointError as error:
         say(_told(error, checkpoints.set_aside(best).name))
         return last, _INSTEAD
+    epoch, stage = found["distiller"]["curriculum"]["epochs"], found["last_step"]["stage"]
+    selected = f"best {monitor}, of epoch {epoch}, stage {stage}"
+    if stage != stages[-1]:
+        say(
+            [
+                f"exported: {selected}. It never learned from the later stages, which end with '{stages[-1]}': "
+                f"export='last' (--export last) takes the student that did"
+            ]
+        )
+    return found["network"], selected
 
 
 def _told(error: CheckpointError, aside: str) -> Sequence[str]:

@@ -15,6 +15,8 @@ class TrainingResult:
         epochs: epochs run, over all stages.
         steps: optimizer steps run.
         student: the exported file.
+        selected: which student that is: ``last``, or the ``best`` by which metric, of which epoch and stage. The
+            file's header says the same; ``metrics`` are the last one's.
     """
 
     metrics: Mapping[str, float]
@@ -22,3 +24,4 @@ class TrainingResult:
     epochs: int
     steps: int
     student: Path
+    selected: str = "last"

@@ -334,17 +334,18 @@ class Trainer:
         self._errors.resume()
 
     def _finish(self) -> TrainingResult:
-        curriculum = self.distiller.curriculum
+        curriculum, selected = self.distiller.curriculum, ""
         if self._engine.is_main:
             last, monitor = self._engine.network_to_export().state_dict(), self._evaluation.monitor
-            parts = (self.folder.checkpoints, self._export, last, monitor)
+            stages = [stage.name for stage in curriculum]
+            parts = (self.folder.checkpoints, self._export, last, monitor, stages)
             state, selected = choose_student(*parts, say=self._progress.say)
             export_student(state, self.folder.student, {**self._metadata, "selected": selected})
-        self._processes.from_main(None)  # nobody goes on before the file is there
+        selected = self._processes.from_main(selected)  # nobody goes on before the file is there
         self._step.forget()
         self._engine.end()
         self.distiller.student.eval()
         evaluated = self._evaluation
         return TrainingResult(
-            evaluated.metrics, evaluated.best, curriculum.epochs, curriculum.steps, self.folder.student
+            evaluated.metrics, evaluated.best, curriculum.epochs, curriculum.steps, self.folder.student, selected
         )

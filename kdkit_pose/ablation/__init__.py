@@ -18,7 +18,7 @@ drawn people, whose every picture, label and teacher is fixed:
 """
 
 from kdkit_pose.ablation.benchmark import SyntheticBenchmark
-from kdkit_pose.ablation.benchmark_size import FULL, SMALL, BenchmarkSize
+from kdkit_pose.ablation.benchmark_size import FULL, LONG, SMALL, BenchmarkSize
 from kdkit_pose.ablation.drawn_people import benchmark_people
 from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
@@ -29,6 +29,7 @@ from kdkit_pose.ablation.study import PoseStudy
 __all__ = [
     "CORE",
     "FULL",
+    "LONG",
     "ROWS",
     "SMALL",
     "BenchmarkSize",

@@ -12,7 +12,7 @@ from kdkit import ConfigurationError
 from kdkit.ablation import Ablation, Results, draw_curves, draw_differences, write_report
 from kdkit.ablation.ablation import require_grid
 from kdkit_pose import models
-from kdkit_pose.ablation import CORE, FULL, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
+from kdkit_pose.ablation import CORE, FULL, LONG, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
 from kdkit_pose.cli import options
 from kdkit_pose.cli.given import given, refuse
 from kdkit_pose.cli.grouped import grouped
@@ -25,6 +25,7 @@ class Size(StrEnum):
     """The sizes of the benchmark."""
 
     small = "small"
+    long = "long"
     full = "full"
 
 
@@ -42,7 +43,8 @@ class Grid:
     rows: Annotated[
         str,
         typer.Option(
-            help=f"Names parted by commas, the baseline first; core, all, or of: {', '.join(ROWS)}. "
+            help=f"Names parted by commas, the baseline first, of: {', '.join(ROWS)}; core and all stand for "
+            f"{', '.join(CORE)}, and for all of them. "
             "odkd binarizes nothing; the recipe odkd is odkd_both."
         ),
     ] = "core"
@@ -51,8 +53,9 @@ class Grid:
     @property
     def names(self) -> tuple[str, ...]:
         """The rows' names."""
-        known = {"core": CORE, "all": tuple(ROWS)}
-        return known.get(self.rows) or tuple(name.strip() for name in self.rows.split(","))
+        several = {"core": CORE, "all": tuple(ROWS)}
+        named = [name.strip() for name in self.rows.split(",")]
+        return tuple(dict.fromkeys(row for name in named for row in several.get(name, (name,))))
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -73,7 +76,10 @@ class Drawn:
 
     synthetic: Annotated[
         Size | None,
-        typer.Option(help="Compare on drawn people; teachers are trained first. small is for two CPU cores."),
+        typer.Option(
+            help="Compare on drawn people; teachers are trained first. small is for two CPU cores, long the same "
+            "with four times the training."
+        ),
     ] = None
     labels: Annotated[
         LabelsOption, typer.Option(help="Their annotations: exact, or jittered and left out as COCO's are.")
@@ -108,7 +114,7 @@ class Job:
         if self.drawn.synthetic is None:
             study, folder = own_study(self.out, self.own, roles, workers, cpu, console), self.out
         else:
-            size = FULL if self.drawn.synthetic is Size.full else SMALL
+            size = {Size.small: SMALL, Size.long: LONG, Size.full: FULL}[self.drawn.synthetic]
             benchmark = SyntheticBenchmark(
                 self.out,
                 size,
@@ -160,6 +166,7 @@ def ablate(
     rows_named(names)
     require_grid(names, seeds)
     read = {"--train-annotations": own.train_annotations, "--val-annotations": own.val_annotations}
+    read |= {"--predicted-masks": own.predicted_masks}
     read |= {"--init": own.init, **{f"--{role}": path for role, path in own.files.items()}}
     check_outputs({"--json": json_file}, read)
     if own.student is not None:

@@ -80,7 +80,9 @@ class Coverage:
         Raises:
             ConfigurationError: if there is none, or both, or such an option.
         """
-        if self.canonical == (self.views is not None):
+        if self.canonical and self.views is not None:
+            raise ConfigurationError("--views and --canonical are two kinds of cache: give one of them")
+        if not self.canonical and self.views is None:
             raise ConfigurationError(
                 "give --views, the variants of each person that the teacher looks at, or --canonical, to look "
                 "at each once"

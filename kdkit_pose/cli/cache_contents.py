@@ -10,7 +10,7 @@ from kdkit import CacheError, TargetCache
 from kdkit.cache.header import read_header, shard_path
 from kdkit.cache.target_cache import describe_cache
 from kdkit_pose.cli import options
-from kdkit_pose.cli.outputs import check_outputs
+from kdkit_pose.cli.outputs import check_outputs, show_written
 from kdkit_pose.cli.show import progress_bar, write_json
 
 Folder = Annotated[Path, typer.Argument(help="The cache's folder.")]
@@ -34,6 +34,7 @@ def cache_verify(folder: Folder, json_file: options.Json = None) -> None:
         write_json({"whole": False, "records": records, "error": str(error)}, json_file)
         raise
     write_json({"whole": True, "records": records, "error": None}, json_file)
+    show_written(json_file)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{folder}: all {records:,} records are whole", markup=False)
 
@@ -81,6 +82,7 @@ def cache_info(folder: Folder, json_file: options.Json = None) -> None:
         "recorded": dict(header.recorded),
     }
     write_json(content, json_file)
+    show_written(json_file)
 
 
 _LINE = 150  # a skeleton has some thousand characters

@@ -41,7 +41,8 @@ def starting_codec(
     known = replace(codecs.from_metadata(metadata), decoder="peak") if "codec" in metadata else None
     codec = build_codec(name, input_size, sigma, known=known)
     if known is None:
-        how = "as asked for" if name is not None else "the default; see --codec and --input-size"
+        asked = any(given is not None for given in (name, input_size, sigma))
+        how = "as asked for, else by default" if asked else "the default; see --codec and --input-size"
     else:
         how = f"as {checkpoint} says" if codec == known else f"as asked for; {checkpoint} was trained for {known}"
     return ChosenCodec(codec, how)

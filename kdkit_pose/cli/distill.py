@@ -114,6 +114,8 @@ def distill(
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
     taught = _codec(teachers, choice, checkpoint, console)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
+    if learned.decoder != taught.decoder:
+        console.print(f"the student learns discs, and is decoded by {learned.decoder}", highlight=False)
     config = describe_run(
         *(files, learned, fitting),
         checkpoint=checkpoint,

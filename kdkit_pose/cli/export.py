@@ -76,7 +76,9 @@ def export(
         require_onnx()
     else:
         refuse(context, ["pixels", "opset", "tolerance"], "it is for --format onnx; leave it out")
-    check_outputs({"--out": out}, {"--checkpoint": checkpoint, "--skeleton": skeleton, "--sigmas": sigmas})
+    check_outputs(
+        {"--out": out}, {"--checkpoint": checkpoint, "--skeleton": skeleton, "--sigmas": sigmas}, networks=True
+    )
     loaded = load_network(checkpoint, model, mask_fusion, "--model")
     chosen: Decoder | None = decoder  # type: ignore[assignment]  # checked by the codec
     choice = _codec(loaded, codec, input_size, sigma, chosen)

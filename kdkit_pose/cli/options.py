@@ -88,7 +88,9 @@ PerformanceOption = Annotated[
     typer.Option("--performance", help="max: all that makes a step faster and changes no more than rounding."),
 ]
 Ema = Annotated[float | None, typer.Option(help="Decay of a moving average of the network, 0.999 say.")]
-TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard, into logs/ of the run's folder.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of initial weights, sample order and augmentation.")]
 EvaluateEvery = Annotated[int, typer.Option(min=1, help="Epochs between evaluations.")]
 CheckpointSteps = Annotated[

@@ -9,20 +9,28 @@ from rich.console import Console
 from kdkit import ConfigurationError
 
 _OTHER_FILE = "name another file"
+_NETWORKS = (".safetensors", ".pt", ".pth", ".ckpt", ".onnx")
 
 
-def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | str | None]) -> None:
+def check_outputs(
+    outputs: Mapping[str, Path | None],
+    inputs: Mapping[str, Path | str | None],
+    *,
+    networks: bool = False,
+) -> None:
     """Refuse files that could not be written, or would replace what is read, before minutes are spent on them.
 
-    A file that is there already is no reason: it is replaced. Nor is a missing folder, which is made.
+    A file that is there already is replaced, unless its name says that it is a network's: that is hours of work.
+    A missing folder is no reason either: it is made.
 
     Args:
         outputs: the files to write, by the options that name them; None for an option that is not given.
         inputs: what is read, likewise; texts that name no file, such as ``coco``, are passed over.
+        networks: whether the outputs are networks themselves, and may replace others.
 
     Raises:
-        ConfigurationError: if a file is a folder, lies where nothing can be written, is one of the inputs, or is
-            named by two options.
+        ConfigurationError: if a file is a folder, lies where nothing can be written, is one of the inputs, is
+            named by two options, or would replace a network.
     """
     taken: dict[Path, str] = {}
     read = {Path(path).resolve(): option for option, path in inputs.items() if path and Path(path).is_file()}
@@ -34,6 +42,8 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path 
             raise ConfigurationError(
                 f"{option} '{path}' would replace {read[place]}, which is read: {_OTHER_FILE}"
             )
+        if not networks and place.suffix in _NETWORKS and place.exists():
+            raise ConfigurationError(f"{option} '{path}' would replace a network's file: {_OTHER_FILE}")
         if place in taken:
             raise ConfigurationError(f"{option} '{path}' would replace the file of {taken[place]}: {_OTHER_FILE}")
         taken[place] = option

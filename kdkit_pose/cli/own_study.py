@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -49,6 +49,7 @@ class Own:
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures.")] = None
     val_annotations: options.ValAnnotations = None
     val_images: options.ValImages = None
+    predicted_masks: options.PredictedMasks = None
     epochs: Annotated[int, typer.Option(min=2, help="Of every row.")] = 210
     batch_size: options.BatchSize = 32
     learning_rate: options.LearningRate = 1e-3
@@ -85,7 +86,10 @@ def _own_data(own: Own) -> tuple[str, DataFiles]:
     """
     if own.student and own.train_annotations and own.images and own.val_annotations:
         return own.student, DataFiles(
-            own.train_annotations, own.images, val_annotations=own.val_annotations, val_images=own.val_images
+            *(own.train_annotations, own.images),
+            val_annotations=own.val_annotations,
+            val_images=own.val_images,
+            predicted_masks=own.predicted_masks,
         )
     needed = ("student", "train_annotations", "images", "val_annotations")
     told = ", ".join(f"--{name.replace('_', '-')}" for name in needed if getattr(own, name) is None)
@@ -136,6 +140,10 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
     )
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
     masks = any("mask" in teacher.reads for teacher in teachers.values())
+    if own.predicted_masks is not None and not masks:
+        raise ConfigurationError(
+            "--predicted-masks would change nothing: no teacher here reads masks; leave it out"
+        )
     data = load_data(
         *(files, codec, body, fitting, console),
         masks=masks,
@@ -151,11 +159,13 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
         persons.seed = seed
         return persons
 
-    described = {
+    described: dict[str, Any] = {
         # By its content: where it lies is nobody's business who reads the results.
         "train_annotations": {**describe_file(files.train_annotations), "path": files.train_annotations.name},
         "augment": own.augment,
     }
+    if own.predicted_masks is not None:
+        described["predicted_masks"] = {**describe_file(own.predicted_masks), "path": own.predicted_masks.name}
     device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
     return PoseStudy(
         *(student, train, evaluator, teachers, own.epochs, replace(fitting.settings, cpu=cpu), described),

@@ -44,7 +44,11 @@ def predict(
         ),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(help="COCO file that says which pictures the image ids of --boxes are.")
+        Path | None,
+        typer.Option(
+            help="COCO file that says which pictures the image ids, of --boxes or of the results, are; no boxes are "
+            "taken from it."
+        ),
     ] = None,
     box_threshold: BoxThreshold = 0.0,
     skeleton: SkeletonOption = None,

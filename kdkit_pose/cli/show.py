@@ -113,4 +113,4 @@ def show_result(result: TrainingResult, console: Console) -> None:
     """Say what a training gave, and where it is."""
     if result.best is not None:
         console.print(f"best val/AP {result.best:.3f} with ground truth boxes", highlight=False)
-    console.print(f"written: {result.student}", highlight=False, soft_wrap=True)
+    console.print(f"written: {result.student} ({result.selected})", highlight=False, soft_wrap=True, markup=False)

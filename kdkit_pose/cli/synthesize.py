@@ -1,5 +1,6 @@
 """``kdkit-pose synthesize``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ def synthesize(
     """
     if train == val == 0:
         raise ConfigurationError("nothing to draw: both --train and --val are 0")
-    console = Console(stderr=True)
+    console, told = Console(stderr=True), Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         # Two seeds a data set: no picture of one split is in the other.
         for split, count, split_seed in (("train", train, 2 * seed), ("val", val, 2 * seed + 1)):
@@ -50,4 +51,16 @@ def synthesize(
                 annotator=Annotator(seed=seed) if coco_labels and split == "train" else None,
                 progress=lambda done, task=task: progress.update(task, completed=done),  # type: ignore[misc]
             )
-            Console().print(f"{count} {split} pictures: {path}", highlight=False, soft_wrap=True)
+            told.print(f"{count} {split} pictures: {path}")
+    if train and val:
+        told.print(f"a first training on them, for a minute:\n  {_first_training(out)}")
+
+
+def _first_training(out: Path) -> str:
+    """A command that trains on the people, small enough to be tried on a CPU."""
+    folder = shlex.quote(str(out / "annotations"))
+    return (
+        "kdkit-pose train --model hrnet_w8_small --input-size 128x96 --epochs 2 --batch-size 8 --evaluate-every 1"
+        f" --train-annotations {folder}/person_keypoints_train.json --images {shlex.quote(str(out / 'images'))}"
+        f" --val-annotations {folder}/person_keypoints_val.json --out runs/first"
+    )

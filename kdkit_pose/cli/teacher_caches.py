@@ -143,7 +143,7 @@ class RoleCache:
                 raise ConfigurationError(
                     f"{self.option} differs in transforms: it holds {self.transforms}, and stage '{stage}' learns "
                     f"from {wanted}; build another cache with these (kdkit-pose cache build --transform), or give "
-                    f"--binarize and --threshold as this one was built"
+                    f"--recipe, --binarize and --threshold as this one was built for"
                 )
 
     def check_source(self, teacher: Teacher | None, data: PoseDataset) -> None:

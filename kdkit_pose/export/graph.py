@@ -48,8 +48,8 @@ def export_graph(network: ShippedNetwork, example: tuple[Tensor, ...], opset: in
 
         raise ExportError(
             f"{inner.name} cannot be written with ONNX operator set {opset}, PyTorch wrote {found} instead: leave"
-            f" the operator set open, or take one from 18 on that PyTorch knows; onnx {onnx.__version__} knows them"
-            f" to {onnx.defs.onnx_opset_version()}"
+            f" the operator set open, or take one from 18 on that PyTorch knows; onnx {onnx.__version__} knows"
+            f" them to {onnx.defs.onnx_opset_version()}"
         )
     _drop_traces(model)
     return model

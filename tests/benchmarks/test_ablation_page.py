@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -14,7 +15,7 @@ from benchmarks.ablation.study_file import StudyFile, read_studies
 from benchmarks.ablation.tables import cost_table, pairs_table, rows_table, teachers_table
 from kdkit.ablation import Results, Trial, write_report
 from kdkit.ablation.report import study_report
-from kdkit_pose.ablation import pairs_of
+from kdkit_pose.ablation import FULL, LONG, SMALL, pairs_of
 
 SEEDS = (0, 1, 2)
 NOISE = (0.0, 0.004, -0.002)
@@ -88,6 +89,14 @@ def make(tmp_path):
         return StudyFile(name, json.loads((tmp_path / "results" / f"{name}.json").read_text()), notes or {})
 
     return made
+
+
+@pytest.mark.parametrize(("size", "named"), [(SMALL, "small"), (LONG, "long"), (FULL, "full")])
+def test_the_command_makes_the_first_study(make, size, named):
+    benchmark = {"size": json.loads(json.dumps(asdict(size))), "labels": "exact"}
+    text = ablation_page.make_page([make("mine", benchmark=benchmark)])
+    assert f"kdkit-pose ablate --synthetic {named} --labels exact" in text
+    assert "--json benchmarks/results/ablation/mine.json" in text
 
 
 def test_the_committed_page_is_what_the_committed_files_give():

@@ -29,13 +29,15 @@ def fit(toy, out, capsys, damage):
     result = run.fit()
     with safe_open(result.student, "pt") as file:
         selected = file.metadata()["selected"]
+    assert result.selected == selected
     return run, load_file(result.student), selected, capsys.readouterr().err
 
 
 def test_the_best_is_exported(toy, tmp_path, capsys):
-    run, student, selected, _ = fit(toy, tmp_path, capsys, lambda path: None)
+    run, student, selected, told = fit(toy, tmp_path, capsys, lambda path: None)
     best = torch.load(run.folder.checkpoints.best, weights_only=True)["network"]
-    assert selected == "best score"
+    assert selected == "best score, of epoch 1, stage primary"
+    assert "never learned from the later stages, which end with 'senior'" in told
     assert all(torch.equal(student[name], value) for name, value in best.items())
 
 

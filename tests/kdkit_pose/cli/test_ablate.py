@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdkit_pose.ablation import SMALL
+from kdkit_pose.ablation import CORE, ROWS, SMALL
 from kdkit_pose.cli import ablate
 
 NET = "hrnet_w8_small"
@@ -55,7 +55,8 @@ def test_processes_share_rows_and_heatmaps(mine, run, tmp_path):
     }
 
 
-def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
+@pytest.mark.parametrize("size", ["small", "long"])
+def test_the_benchmark_brings_all(run, monkeypatch, tmp_path, size):
     toy = replace(
         SMALL,
         train_pictures=4,
@@ -69,9 +70,9 @@ def test_the_benchmark_brings_all(run, monkeypatch, tmp_path):
         epochs=2,
         evaluations=1,
     )
-    monkeypatch.setattr(ablate, "SMALL", toy)
+    monkeypatch.setattr(ablate, size.upper(), toy)
     grid = ["--rows", "plain,odkd", "--seeds", "0"]
-    printed = run("ablate", "--synthetic", "small", "--labels", "coco", *grid, "--cpu", "--out", tmp_path)
+    printed = run("ablate", "--synthetic", size, "--labels", "coco", *grid, "--cpu", "--out", tmp_path)
     assert "teacher senior: hrnet_w8_small, 1 epochs" in printed
     content = json.loads((tmp_path / f"coco-{NET}" / "results.json").read_text())
     assert list(content["trials"]) == ["plain", "odkd"]
@@ -106,3 +107,10 @@ def test_what_is_needed_is_named(fail, tmp_path):
     message = fail("ablate", "--out", tmp_path / "out")
     assert "give --student, --train-annotations, --images, --val-annotations" in message
     assert "or --synthetic small" in message
+
+
+def test_core_may_stand_among_others():
+    assert ablate.Grid("core").names == CORE
+    assert ablate.Grid("plain, odkd_late,core").names == ("plain", "odkd_late", *CORE[1:])
+    assert ablate.Grid("core,all").names[: len(CORE)] == CORE
+    assert set(ablate.Grid("all").names) == set(ROWS)

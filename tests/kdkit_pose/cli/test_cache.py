@@ -123,6 +123,7 @@ def test_every_codec(chain, run, persons, tmp_path, options, codec):
 def test_info_says_what_it_holds(run, built, threshold, tmp_path):
     folder, _, figures = built
     text = run("cache", "info", folder, "--json", tmp_path / "info.json")
+    assert text.splitlines()[-1] == f"written: {tmp_path / 'info.json'}"
     assert f"= {figures['records']} records of 296 bytes in 1 shards" in text
     assert f"transforms: {{'heatmap': Binarize(threshold={threshold})}}" in text
     assert "inputs: image float32 [3, 64, 64], mask float32 [1, 64, 64]" in text
@@ -186,7 +187,7 @@ def test_what_does_not_fit_is_refused_before_the_folder_is_made(chain, fail, per
     ("options", "words"),
     [
         ([], "give --views, the variants of each person that the teacher looks at, or --canonical"),
-        (["--canonical", "--views", 2], "give --views, the variants"),
+        (["--canonical", "--views", 2], "two kinds of cache: give one of them"),
         (["--canonical", "--transform", "binarize"], "--transform would change nothing: a canonical cache"),
         (["--canonical", "--seed", 3], "--seed would change nothing: a canonical cache"),
         (["--canonical", "--store-as", "bit-window"], "--store-as bit-window holds zeros and ones"),

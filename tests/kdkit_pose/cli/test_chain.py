@@ -1,6 +1,7 @@
 """synthesize, train, train, distill, evaluate, score."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -219,9 +220,10 @@ def test_a_resumed_command_changes_nothing(chain, run, tmp_path):
     assert (chain.folder / "primary" / "metrics.jsonl").read_text() == before
 
 
-def test_synthesize_annotates_as_people_do(run, tmp_path):
+def test_synthesize_annotates_as_people_do(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for name, options in (("exact", ()), ("people", ("--coco-labels",))):
-        run("synthesize", "--out", tmp_path / name, "--train", 2, "--val", 1, *options)
+        told = run("synthesize", "--out", tmp_path / name, "--train", 2, "--val", 1, *options)
     files = {
         (name, split): (tmp_path / name / "annotations" / f"person_keypoints_{split}.json").read_text()
         for name in ("exact", "people")
@@ -229,3 +231,7 @@ def test_synthesize_annotates_as_people_do(run, tmp_path):
     }
     assert files["exact", "train"] != files["people", "train"]
     assert files["exact", "val"] == files["people", "val"]
+    # What it says to do next can be done.
+    command = shlex.split(told.splitlines()[-1])
+    command[command.index("--batch-size") + 1] = "1"
+    assert "runs/first/student.safetensors" in run(*command[1:-1], "runs/first")

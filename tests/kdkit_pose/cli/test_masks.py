@@ -238,3 +238,27 @@ def test_figures_name_predicted_masks_and_are_ten_without(
     assert found["masks"].endswith(f"persons predicted by {PredictedMasks.load(masks).source}")
     run(*evaluate, "--annotations", chain.val)
     assert set(json.loads(figures.read_text())) == set(found) - {"masks"}
+
+
+def test_rows_learn_from_seniors_that_see_predicted_masks(
+    run: Callable[..., str],
+    fail: Callable[..., str],
+    chain: Any,
+    predictor: tuple[Path, str],
+    unmasked: Path,
+    tmp_path: Path,
+) -> None:
+    masks, images, out = tmp_path / "masks.json", ["--images", chain.images], tmp_path / "study"
+    run("predict-masks", "--checkpoint", predictor[0], "--annotations", unmasked, *images, "--out", masks)
+    study = [
+        *("ablate", "--student", "hrnet_w8_small", "--train-annotations", unmasked, *images, "--out", out),
+        *("--val-annotations", unmasked, "--epochs", 2, "--batch-size", 4, "--seeds", 0, "--cpu"),
+    ]
+    senior = ["--rows", "plain,senior_only", "--senior", chain.student("senior")]
+    assert "give --predicted-masks" in fail(*study, *senior)
+    printed = run(*study, *senior, "--predicted-masks", masks)
+    assert f"predicted by {PredictedMasks.load(masks).source}" in printed
+    config = json.loads((out / "results.json").read_text())["config"]
+    assert config["predicted_masks"]["path"] == "masks.json"
+    without = ["--rows", "plain,primary_only", "--primary", chain.student("primary"), "--predicted-masks", masks]
+    assert "--predicted-masks would change nothing: no teacher here reads masks" in fail(*study, *without)

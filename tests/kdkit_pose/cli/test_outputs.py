@@ -75,6 +75,16 @@ def test_two_outputs_are_two_files(tmp_path):
         check_outputs(outputs, {})
 
 
+@pytest.mark.parametrize("name", ["student.safetensors", "best.pt", "student.onnx"])
+def test_figures_do_not_replace_a_network(tmp_path, name):
+    network = tmp_path / name
+    check_outputs({"--json": network}, {})  # a name is no reason
+    network.write_bytes(b"weights")
+    with pytest.raises(ConfigurationError, match=f"--json .*{name}' would replace a network's file"):
+        check_outputs({"--json": network}, {})
+    check_outputs({"--out": network}, {}, networks=True)
+
+
 def test_what_can_be_written_passes_and_leaves_no_trace(in_folder):
     outputs = {"--json": in_folder / "new" / "deep" / "a.json", "--details": in_folder / "file", "--results": None}
     before = sorted(in_folder.rglob("*"))
