@@ -46,8 +46,8 @@ def predict(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            help="COCO file that says which pictures the image ids, of --boxes or of the results, are; no boxes are "
-            "taken from it."
+            help="COCO file that says which pictures the image ids, of --boxes or of the results, are; no boxes "
+            "are taken from it."
         ),
     ] = None,
     box_threshold: BoxThreshold = 0.0,
