@@ -1,4 +1,4 @@
-"""How large the synthetic benchmark is: at full size, for a GPU, and small, for two CPU cores."""
+"""How large the synthetic benchmark is: small or long, for two CPU cores, and at full size, for a GPU."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -64,7 +64,7 @@ SMALL = BenchmarkSize(
     evaluations=6,
     share_targets=True,
 )
-"""For two CPU cores: short trainings, after which a student still learns as much by going on."""
+"""For two CPU cores: trainings so short that they leave a student with much to learn."""
 
 LONG = replace(
     SMALL,
@@ -74,7 +74,7 @@ LONG = replace(
     precision="bf16",
     evaluations=8,
 )
-"""The people and networks of :data:`SMALL`, and four times the training, by which a student has learned most.
+"""The people and networks of :data:`SMALL`, and four times the training.
 
 It computes in bfloat16: faster than float32 on processors with AMX or AVX-512 for it, and slower on others.
 """
