@@ -334,9 +334,9 @@ class Trainer:
         self._errors.resume()
 
     def _finish(self) -> TrainingResult:
-        curriculum, selected = self.distiller.curriculum, ""
+        curriculum, evaluated, selected = self.distiller.curriculum, self._evaluation, ""
         if self._engine.is_main:
-            last, monitor = self._engine.network_to_export().state_dict(), self._evaluation.monitor
+            last, monitor = self._engine.network_to_export().state_dict(), evaluated.monitor
             stages = [stage.name for stage in curriculum]
             parts = (self.folder.checkpoints, self._export, last, monitor, stages)
             state, selected = choose_student(*parts, say=self._progress.say)
@@ -345,7 +345,6 @@ class Trainer:
         self._step.forget()
         self._engine.end()
         self.distiller.student.eval()
-        evaluated = self._evaluation
         return TrainingResult(
             evaluated.metrics, evaluated.best, curriculum.epochs, curriculum.steps, self.folder.student, selected
         )

@@ -76,5 +76,5 @@ LONG = replace(
 )
 """The people and networks of :data:`SMALL`, and four times the training.
 
-It computes in bfloat16: faster than float32 on processors with AMX or AVX-512 for it, and slower on others.
+It computes in bfloat16, as :data:`FULL` does; that suits processors with instructions for it.
 """
