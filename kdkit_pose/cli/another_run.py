@@ -15,12 +15,18 @@ _OPTIONS = {
     r"config\.codec\.codec_sigma": "--sigma",
     r"config\.model\.mask_predictor": "--architecture",
     r"config\.model\.(mask_fusion|encoder|input_size|threshold)": r"--\1",
-    r"config\.((?:val_)?predicted_masks)(?:\..*)?": r"--\1",
-    r"config\.(?!(?:data|val_data|validation|warmup_steps|clip_norm)$)(\w+)": r"--\1",
+    r"config\.((?:val_)?predicted_masks|checkpoint|pretrained|encoder_weights)(?:\..*)?": r"--\1",
+    r"config\.(?!(?:warmup_steps|clip_norm)$)(\w+)": r"--\1",
     r"trainer\.(evaluate_every|export|precision|ema)": r"--\1",
 }
 """Names of settings and the options that give them."""
-_DATA = {"config.data": "training", "config.val_data": "validation", "config.validation": "validation"}
+_DATA = {
+    "config.data": "training",
+    "config.pictures": "training",
+    "config.val_data": "validation",
+    "config.validation": "validation",
+    "config.val_pictures": "validation",
+}
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def _told(differences: Mapping[str, tuple[str, str]], network: str) -> list[str]
     told: dict[str, str] = {}
     for key, values in differences.items():
         if key in _DATA:
-            told.setdefault(key, f"the {_DATA[key]} data")
+            told.setdefault(_DATA[key], f"the {_DATA[key]} data")
         elif teacher := re.fullmatch(_TEACHER, key):
             told.setdefault(f"--{teacher[1]}", f"--{teacher[1]} (another file)")
         elif cache := re.fullmatch(_CACHE, key):

@@ -36,7 +36,7 @@ from kdkit_pose.cli.option_groups import (
 from kdkit_pose.cli.show import show_result
 from kdkit_pose.cli.teacher_caches import RoleCache, TeacherCaches, describe_views
 from kdkit_pose.cli.teachers import TeacherFiles, Teachers, load_teachers, open_caches
-from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data
+from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data, places
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.maskless import without_masks
@@ -159,7 +159,10 @@ def distill(
         result = fit(
             *run,
             **arguments,
-            notes={"teachers": {role: str(one.report.path) for role, one in teachers.loaded.items()}},
+            notes={
+                "teachers": {role: str(one.report.path) for role, one in teachers.loaded.items()},
+                "files": places(files, checkpoint=checkpoint, pretrained=pretrained, boxes=unlabelled.boxes),
+            },
             # Late, since it takes long.
             before_training=_check_of(teachers, data, floor, console),
         )

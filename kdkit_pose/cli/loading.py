@@ -44,6 +44,11 @@ def content_of_file(path: Path) -> dict[str, str]:
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
+def content_of_weights(weights: str | None) -> str | dict[str, str] | None:
+    """Return what a run knows the weights it began with by: the content of a file, or a hub's name as it is."""
+    return weights if weights is None or not Path(weights).is_file() else content_of_file(Path(weights))
+
+
 def skeleton_in(*paths: Path | None) -> Skeleton | None:
     """Return the skeleton that the first of these checkpoints names that names one; None if none does.
 

@@ -15,9 +15,11 @@ from kdkit_pose.cli.another_run import options_named
 from kdkit_pose.cli.datasets import skeleton_of
 from kdkit_pose.cli.given import require_with
 from kdkit_pose.cli.grouped import grouped
+from kdkit_pose.cli.loading import content_of_weights
 from kdkit_pose.cli.option_groups import MaskFitting
 from kdkit_pose.cli.outputs import check_outputs
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
+from kdkit_pose.cli.training_data import digest_of_pictures
 from kdkit_pose.data import CocoKeypoints
 from kdkit_pose.fit import check_run_folder
 from kdkit_pose.masks.saving import describe as describe_predictor
@@ -70,10 +72,7 @@ def train_masks(
     torch.manual_seed(fitting.seed)
     predictor = masks.MaskPredictor(architecture, encoder, _size(input_size), threshold)
     config = {
-        "train_annotations": str(train_annotations),
-        "val_annotations": str(val_annotations),
-        "images": str(images),
-        "encoder_weights": encoder_weights,
+        "encoder_weights": content_of_weights(encoder_weights),
         "augment": fitting.augment,
         "epochs": epochs,
     }
@@ -99,7 +98,19 @@ def train_masks(
         for data, what in ((train, "training persons"), (val, "held-out persons")):
             described = f"{describe_data(data, what)}\n  with a mask of their own: {sum(data.own_masks)}"
             console.print(described, markup=False)
-        scores = masks.fit_masks(*(predictor, train, val, out, settings), epochs=epochs, config=config)
+        known = {"pictures": digest_of_pictures(train), "val_pictures": digest_of_pictures(val)}
+        given = {
+            "train_annotations": str(train_annotations),
+            "val_annotations": str(val_annotations),
+            "images": str(images),
+            **({"encoder_weights": encoder_weights} if encoder_weights else {}),
+        }
+        scores = masks.fit_masks(
+            *(predictor, train, val, out, settings),
+            epochs=epochs,
+            config={**config, **known},
+            notes={"files": given},
+        )
     console.print(f"{scores}\nwritten: {out / 'student.safetensors'}")
     show_doubtful_masks(scores, console)
 

@@ -102,7 +102,7 @@ class UnlabelledPersons:
     def to_config(self) -> dict[str, Any]:
         """Return what names a run."""
         return {
-            "boxes": str(self.boxes) if self.boxes else None,
+            "boxes": self.boxes is not None,
             "box_threshold": self.box_threshold,
             "keep_unlabelled": self.keep_unlabelled,
         }

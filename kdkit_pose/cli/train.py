@@ -19,7 +19,7 @@ from kdkit_pose.cli.loading import skeleton_in
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import MASK_FILES, NEED_VALIDATION, NO_MASKS, CodecChoice, DataFiles, Fitting
 from kdkit_pose.cli.show import show_result
-from kdkit_pose.cli.training_data import describe_run, load_data
+from kdkit_pose.cli.training_data import describe_run, load_data, places
 from kdkit_pose.fit import check_run_folder, fit
 
 
@@ -79,5 +79,7 @@ def train(
         if dry_run:
             rehearse(*run, console, data=data, **arguments)
             return
-        result = fit(*run, **arguments)
+        result = fit(
+            *run, **arguments, notes={"files": places(files, checkpoint=checkpoint, pretrained=pretrained)}
+        )
     show_result(result, console)

@@ -1,5 +1,6 @@
 """The persons to train and to evaluate on, and a run's description, from options."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from kdkit_pose.cli.cut_persons import open_cut
-from kdkit_pose.cli.loading import content_of_file
+from kdkit_pose.cli.loading import content_of_file, content_of_weights
 from kdkit_pose.cli.masks_needed import require_masks
 from kdkit_pose.cli.option_groups import DataFiles, Fitting, UnlabelledPersons
 from kdkit_pose.cli.present import truth_of_present
 from kdkit_pose.cli.show import describe_data, show_doubtful_masks
 from kdkit_pose.codecs import Codec
-from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
+from kdkit_pose.data import Augment, CocoKeypoints, PictureFolder, PoseDataset, loader
 from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.skeleton import Skeleton
 
@@ -44,7 +45,11 @@ class TrainingData:
     def config(self) -> dict[str, Any]:
         """What names the run and is only known with the data, beside what `fit` says of the training persons."""
         predicted = None if self.val is None else self.val.masks_predicted
-        return {} if predicted is None else {"val_masks": str(predicted)}
+        return {
+            **({} if predicted is None else {"val_masks": str(predicted)}),
+            "pictures": digest_of_pictures(self.train),
+            "val_pictures": None if self.val is None else digest_of_pictures(self.val),
+        }
 
 
 def load_data(
@@ -134,7 +139,7 @@ def describe_run(
     pretrained: str | None,
     further: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what names a run beside its settings, as far as it is known without the data.
+    """Return what names a run beside its settings, as far as it is known without the data, wherever files lie.
 
     Args:
         files: the data's.
@@ -145,20 +150,52 @@ def describe_run(
         further: what a command adds.
 
     Raises:
-        OSError: if the file of masks for the validation cannot be read.
+        OSError: if a file of weights or the file of masks for the validation cannot be read.
     """
     return {
-        "train_annotations": str(files.train_annotations),
-        "images": str(files.images),
-        "val_annotations": _text(files.val_annotations),
         "val_predicted_masks": content_of_file(files.val_predicted_masks) if files.val_predicted_masks else None,
         "codec": codec.to_metadata(),
         "augment": fitting.augment,
-        "checkpoint": _text(checkpoint),
-        "pretrained": pretrained,
+        "checkpoint": content_of_file(checkpoint) if checkpoint else None,
+        "pretrained": content_of_weights(pretrained),
         **further,
     }
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def places(
+    files: DataFiles, *, checkpoint: Path | None, pretrained: str | None, boxes: Path | None = None
+) -> dict[str, str]:
+    """Return where a run's files lay when it began: notes, since a run goes on wherever they lie by then."""
+    named = {
+        "train_annotations": files.train_annotations,
+        "images": files.images,
+        "packed": files.packed,
+        "shards": files.shards,
+        "predicted_masks": files.predicted_masks,
+        "val_annotations": files.val_annotations,
+        "val_images": files.val_images,
+        "val_predicted_masks": files.val_predicted_masks,
+        "boxes": boxes,
+        "checkpoint": checkpoint,
+        "pretrained": pretrained,
+    }
+    return {name: str(path) for name, path in named.items() if path is not None}
+
+
+def digest_of_pictures(data: PoseDataset, count: int = 8) -> str | None:
+    """Return a SHA-256 of some of a folder's picture files, by which it is known again wherever it lies.
+
+    Args:
+        data: the persons; their fingerprint says all but what the pictures show.
+        count: how many pictures are read, evenly spaced over their ids.
+
+    Returns:
+        None for persons whose pictures lie in no folder, those that were cut out, say.
+    """
+    if not isinstance(data, CocoKeypoints) or not isinstance(data.images, PictureFolder):
+        return None
+    ids = sorted(data.entries)
+    digest = hashlib.sha256()
+    for place in range(0, len(ids), -(-len(ids) // count)):
+        digest.update(data.images.path(data.entries[ids[place]]).read_bytes())
+    return digest.hexdigest()

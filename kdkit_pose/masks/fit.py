@@ -29,6 +29,7 @@ def fit_masks(
     *,
     epochs: int,
     config: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> MaskScores:
     """Train a mask predictor, or go on where the folder's run was left, and measure it.
 
@@ -43,6 +44,7 @@ def fit_masks(
         settings: How to train.
         epochs: How long.
         config: What else names the run, of plain JSON types; a run is only gone on with under the same.
+        notes: What is written to ``config.json`` beside it, and may differ when the run is gone on with.
 
     Returns:
         The scores of the predictor in the file.
@@ -107,6 +109,7 @@ def fit_masks(
         checkpoint_steps=settings.checkpoint_steps,
         keep=settings.keep,
         config=described,
+        notes=notes,
         metadata=describe(predictor),
         trackers=("tensorboard",) if settings.tensorboard else (),
         cpu=settings.cpu,

@@ -1,6 +1,7 @@
 """A run folder that cannot be used is noticed before anything takes long, and told in the options' names."""
 
 import json
+import shutil
 
 import pytest
 
@@ -9,13 +10,18 @@ from kdkit_pose.cli import distill as distill_command
 from kdkit_pose.cli import masks as masks_command
 from kdkit_pose.cli import train as train_command
 from kdkit_pose.cli.another_run import options_named
+from kdkit_pose.cli.loading import content_of_weights
 
 
 @pytest.mark.parametrize(
     ("key", "values", "words"),
     [
         ("config.batch_size", ("4", "8"), "--batch-size (there 4, now 8)"),
-        ("config.train_annotations", ('"a.json"', '"b.json"'), "--train-annotations (there a.json, now b.json)"),
+        ("config.checkpoint.sha256", ("null", '"ab"'), "--checkpoint (there null, now ab)"),
+        ("config.pretrained", ("null", '"hub"'), "--pretrained (there null, now hub)"),
+        ("config.pretrained.sha256", ('"ab"', '"cd"'), "--pretrained (there ab, now cd)"),
+        ("config.encoder_weights.sha256", ('"ab"', '"cd"'), "--encoder-weights (there ab, now cd)"),
+        ("config.boxes", ("false", "true"), "--boxes (there false, now true)"),
         ("config.val_predicted_masks.sha256", ("null", '"ab"'), "--val-predicted-masks (there null, now ab)"),
         ("config.predicted_masks.predictor.iou", ("0.5", "0.6"), "--predicted-masks (there 0.5, now 0.6)"),
         ("config.codec.codec", ('"dark"', '"udp"'), "--codec (there dark, now udp)"),
@@ -32,7 +38,9 @@ from kdkit_pose.cli.another_run import options_named
         ("trainer.ema", ("null", "0.9"), "--ema (there null, now 0.9)"),
         ("config.performance", ("null", '"max"'), "--performance (there null, now max)"),
         ("config.data", ('"ab"', '"cd"'), "the training data"),
+        ("config.pictures", ('"ab"', '"cd"'), "the training data"),
         ("config.validation", ('"ab"', '"cd"'), "the validation data"),
+        ("config.val_pictures", ('"ab"', '"cd"'), "the validation data"),
     ],
 )
 def test_settings_are_told_as_options(tmp_path, key, values, words):
@@ -44,10 +52,16 @@ def test_settings_are_told_as_options(tmp_path, key, values, words):
 
 
 def test_what_is_given_by_one_option_is_told_once(tmp_path):
-    twice = {"config.ema": ("null", "0.9"), "trainer.ema": ("null", "0.9")}
+    twice = {
+        "config.data": ("1", "2"),
+        "config.ema": ("null", "0.9"),
+        "config.pictures": ("1", "2"),
+        "trainer.ema": ("null", "0.9"),
+    }
     with pytest.raises(RunFolderError) as caught, options_named(tmp_path, "--student"):
         raise RunFolderError("in other words", twice)
     assert str(caught.value).count("--ema") == 1
+    assert str(caught.value).count("the training data") == 1
 
 
 @pytest.mark.parametrize("differences", [{}, {"trainer.batches": ("3", "6")}, {"config.clip_norm": ("1", "2")}])
@@ -112,6 +126,35 @@ def test_other_data_are_noticed_before_the_teachers(chain, fail, odkd, monkeypat
         assert "differs in the validation data: " in fail(*odkd)
     finally:
         chain.val.write_bytes(before)
+
+
+@pytest.fixture
+def moved(chain, odkd, tmp_path):
+    """The folder that the data was moved to, and the command with it."""
+    folder = shutil.copytree(chain.folder / "people", tmp_path / "elsewhere")
+    named = str(chain.folder / "people")
+    return folder, [str(part).replace(named, str(folder)) for part in odkd]
+
+
+def test_a_run_goes_on_with_data_that_was_moved(run, moved):
+    folder, command = moved
+    assert sum(str(folder) in part for part in command) == 3
+    assert "best val/AP" in run(*command)
+
+
+def test_other_pictures_of_the_same_names_are_noticed(fail, moved):
+    folder, command = moved
+    for picture in (folder / "images").rglob("*.jpg"):
+        picture.write_bytes(picture.read_bytes() + b"\0")
+    assert "differs in the training data, the validation data: " in fail(*command)
+
+
+def test_weights_are_known_by_their_content_wherever_they_lie(tmp_path):
+    for name, content in (("here", b"1"), ("there", b"1"), ("others", b"2")):
+        (tmp_path / name).write_bytes(content)
+    here, there, others = (content_of_weights(str(tmp_path / name)) for name in ("here", "there", "others"))
+    assert here == there != others
+    assert [content_of_weights(name) for name in ("hub", None)] == ["hub", None]
 
 
 def test_a_file_in_the_folders_place_is_noticed_before_the_data(chain, fail, monkeypatch, tmp_path):

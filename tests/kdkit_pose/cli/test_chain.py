@@ -119,7 +119,10 @@ def test_a_run_says_how_to_repeat_it(chain):
     assert settings["recipe"] == "odkd"
     assert settings["seed"] == 0
     assert config["notes"]["teachers"]["senior"] == str(chain.student("senior"))
-    assert settings["train_annotations"].endswith("person_keypoints_train.json")
+    places = config["notes"]["files"]
+    assert set(places) == {"train_annotations", "images", "val_annotations"}
+    assert places["train_annotations"].endswith("person_keypoints_train.json")
+    assert not [value for value in settings.values() if str(chain.folder) in str(value)]
     stages = [json.loads(line) for line in (chain.folder / "odkd" / "metrics.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in stages] == ["primary", "senior"]
     assert all("val/AP" in line for line in stages)
