@@ -36,6 +36,7 @@ def check_consistency(student: Student, curriculum: Curriculum) -> None:
             if isinstance(objective, Distill):
                 _check_teacher(teachers, own, stage, objective)
             _check_regions(stage, objective)
+            _check_balance(student, stage, objective)
 
 
 def _check_required(student: Student, stage: Stage) -> None:
@@ -72,6 +73,15 @@ def _check_teacher(teachers: dict[str, Teacher], own: set[int], stage: Stage, ob
             f"{where}: teacher '{teacher.name}' shares parameters with the student, which a teacher freezes: "
             f"build it from copy.deepcopy(network)"
         )
+
+
+def _check_balance(student: Student, stage: Stage, objective: Objective) -> None:
+    if objective.balance is None or objective.is_off:
+        return
+    try:
+        objective.balance.check(student, stage.freeze)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"stage '{stage.name}', objective '{objective.name}': {error}") from error
 
 
 def _check_regions(stage: Stage, objective: Objective) -> None:

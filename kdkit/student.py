@@ -202,6 +202,10 @@ class Student(nn.Module):
             parameter.requires_grad_(name in self._trainable and not self._is_frozen(name))
         self.train(self.training)
 
+    def trainable(self, freeze: Sequence[str] = ()) -> frozenset[str]:
+        """The names of the module's parameters that train while the named parts are frozen."""
+        return frozenset(name for name in self._trainable if not any(_is_below(name, part) for part in freeze))
+
     def check_parts(self, prefixes: Sequence[str]) -> None:
         """Raise a ConfigurationError if a prefix names no parameter of the module."""
         names = [name for name, _ in self.module.named_parameters()]

@@ -1,7 +1,7 @@
 """The abstract balance."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -31,6 +31,17 @@ class Balance(ABC):
             A module to train beside the student, whose ``forward()`` takes nothing and gives one tensor, or None.
         """
         return None
+
+    def check(self, student: Student, freeze: Sequence[str]) -> None:  # noqa: B027  # most measure losses alone
+        """Check that it can measure in a stage, before the first one begins; by default it can.
+
+        Args:
+            student: the student.
+            freeze: the parts of the student that do not train in the stage.
+
+        Raises:
+            ConfigurationError: if it cannot, saying why.
+        """
 
     @abstractmethod
     def balanced(

@@ -1,6 +1,6 @@
 """Terms of equally large gradients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -36,7 +36,8 @@ class GradientNorm(Balance):
         every: a term is measured anew after so many steps in which it counted.
 
     Raises:
-        ConfigurationError: if a setting is out of range.
+        ConfigurationError: if a setting is out of range; from the Distiller, if the student has no such part or a
+            stage with such a term freezes it.
 
     Source: after Chen et al., GradNorm (arXiv 1711.02257). There the weights are learned, and favour terms
     that train slowly by an exponent alpha; here they are computed, as at alpha 0, where all norms shall be equal.
@@ -66,6 +67,15 @@ class GradientNorm(Balance):
         self._means.clear()
         self._ages.clear()
         return None
+
+    def check(self, student: Student, freeze: Sequence[str]) -> None:
+        """Check that the part is the student's, and trains.
+
+        Raises:
+            ConfigurationError: if the student has no such part, or it is frozen.
+        """
+        if self.part:
+            self._require_trained(self._named(student), student.trainable(freeze))
 
     def balanced(
         self,
@@ -105,7 +115,10 @@ class GradientNorm(Balance):
         outputs: Mapping[str, str],
     ) -> list[Tensor]:
         if self.part:
-            return self._parameters(student)
+            named = self._named(student)
+            training = {name for name, value in named.items() if value.requires_grad}
+            self._require_trained(named, training)
+            return [value for name, value in named.items() if name in training]
         shared = sorted({outputs[name] for name in names})
         if len(shared) > 1:
             raise ConfigurationError(
@@ -114,8 +127,8 @@ class GradientNorm(Balance):
             )
         return [predictions[shared[0]]]
 
-    def _parameters(self, student: Student) -> list[Tensor]:
-        named = {
+    def _named(self, student: Student) -> dict[str, Tensor]:
+        named: dict[str, Tensor] = {
             name: value
             for name, value in student.module.named_parameters()
             if name == self.part or name.startswith(self.part + ".")
@@ -125,12 +138,14 @@ class GradientNorm(Balance):
                 f"{self!r}: the student has no part '{self.part}': its parts are "
                 f"{[name for name, _ in student.module.named_children()]}"
             )
-        if not any(value.requires_grad for value in named.values()):
+        return named
+
+    def _require_trained(self, named: Collection[str], training: Collection[str]) -> None:
+        if not any(name in training for name in named):
             raise ConfigurationError(
                 f"{self!r}: the part '{self.part}' is frozen, so that nothing has a gradient there: "
                 f"name a part that trains"
             )
-        return [value for value in named.values() if value.requires_grad]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the running means, and how many steps ago each term was measured."""

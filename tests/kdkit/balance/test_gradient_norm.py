@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from kdkit import ConfigurationError
+from kdkit import ConfigurationError, Curriculum, Distiller, Epochs, Stage, Supervise, losses
 from kdkit.balance import GradientNorm
 
 
@@ -104,6 +106,34 @@ def test_a_frozen_part_is_refused(student, image):
     losses, predictions, outputs = losses_of(student, image)
     with pytest.raises(ConfigurationError, match="'trunk' is frozen"):
         GradientNorm("trunk").balanced(losses, student, predictions, outputs)
+
+
+@pytest.mark.parametrize(
+    ("part", "freeze", "words"),
+    [
+        ("stem", (), "stage 'later', objective 'two': .*no part 'stem'"),
+        ("trunk", ("trunk",), "stage 'later', objective 'two': .*'trunk' is frozen"),
+        ("trunk.weight", ("trunk",), "'trunk.weight' is frozen"),
+    ],
+)
+def test_a_part_of_a_later_stage_is_looked_for_before_the_first(student, part, freeze, words):
+    balanced = Supervise("second", losses.mse, target="b", name="two", balance=GradientNorm(part))
+    stages = (
+        Stage("first", [Supervise("first", losses.mse, target="a")], until=Epochs(1)),
+        Stage("later", [balanced], until=Epochs(1), freeze=freeze),
+    )
+    with pytest.raises(ConfigurationError, match=words):
+        Distiller(student, Curriculum(*stages))
+
+
+def test_a_part_that_another_stage_freezes_can_be_measured_where_it_trains(student):
+    off = Supervise("second", losses.mse, target="b", name="two", balance=GradientNorm("trunk"), weight=0)
+    stages = (
+        Stage("frozen", [Supervise("first", losses.mse), off], until=Epochs(1), freeze=("trunk",)),
+        Stage("thawed", [replace(off, weight=1.0)], until=Epochs(1), freeze=("trunk.bias", "first")),
+    )
+    assert Distiller(student, Curriculum(*stages)).stage.name == "frozen"
+    assert student.trainable(("trunk.bias", "first")) == {"trunk.weight", "second.weight", "second.bias"}
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True])
