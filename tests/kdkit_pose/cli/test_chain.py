@@ -105,6 +105,13 @@ def test_the_teachers_are_evaluated_before_the_student_learns(chain):
     assert sum(line.startswith(("teacher primary: AP", "teacher senior: AP")) for line in lines) == 2
 
 
+def test_it_is_said_what_heatmaps_mean_and_why(chain):
+    assert f"heatmaps: {DARK(input_size=(64, 64))} (as asked for, else by default)" in chain.printed["primary"]
+    senior = f"heatmaps: {DARK(input_size=(64, 64))} (as {chain.student('primary')} says)"
+    assert senior in chain.printed["senior"]
+    assert "the student learns discs, and is decoded by centroid\n" in chain.printed["odkd"]
+
+
 def test_the_student_knows_its_network_and_its_codec(chain):
     metadata = models.read_metadata(chain.student("odkd"))
     assert codecs.from_metadata(metadata) == DARK(input_size=(64, 64), decoder="centroid")
