@@ -13,6 +13,7 @@ import torch
 from kdkit_pose import models
 from kdkit_pose.codecs import DARK
 from kdkit_pose.export import to_onnx
+from kdkit_pose.models import LiteHRNet
 from kdkit_pose.models.litehrnet_config import CONFIGS
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -26,8 +27,19 @@ def benchmark(name: str) -> Any:
 
 EVERY_STUDENT: Any = benchmark("every_student")
 # The exporter takes too long for them: they are others with more modules or channels, see the tests below.
-LONGER = {"litehrnet_30": "litehrnet_18", "hrnet_w16": "hrnet_w8_small"}
+SHORTEST_LITEHRNET = replace(CONFIGS["litehrnet_18"], modules=(1, 1, 1))
+LONGER = {
+    "litehrnet_18": "shortest litehrnet",
+    "litehrnet_30": "shortest litehrnet",
+    "hrnet_w16": "hrnet_w8_small",
+}
 SHORT = [LONGER.get(name, name) for name in EVERY_STUDENT.STUDENTS]
+
+
+def create(name: str) -> models.PoseNetwork:
+    if name == "shortest litehrnet":
+        return LiteHRNet("litehrnet_18", SHORTEST_LITEHRNET, 17, "none", ())
+    return models.create(name)
 
 
 @pytest.fixture
@@ -42,20 +54,22 @@ def test_every_student_computes_the_same_in_onnxruntime(
     as_if_trained: Callable[..., models.PoseNetwork], name: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network = as_if_trained(models.create(name), (64, 64))
+    network = as_if_trained(create(name), (64, 64))
     parity = to_onnx(network, tmp_path / "student.onnx", DARK(input_size=(64, 64))).parity
     assert parity.difference < EVERY_STUDENT.LARGEST_DIFFERENCE == 1e-4
     assert parity.peak > 0.5
 
 
-def test_the_longer_litehrnet_has_more_modules_and_nothing_else() -> None:
-    shorter, longer = CONFIGS["litehrnet_18"], CONFIGS["litehrnet_30"]
-    assert replace(longer, title=shorter.title, modules=shorter.modules) == shorter
+@pytest.mark.parametrize("name", ["litehrnet_18", "litehrnet_30"])
+def test_a_longer_litehrnet_has_more_modules_and_nothing_else(name: str) -> None:
+    shortest, longer = SHORTEST_LITEHRNET, CONFIGS[name]
+    assert replace(longer, title=shortest.title, modules=shortest.modules) == shortest
+    assert all(more > less for more, less in zip(longer.modules, shortest.modules, strict=True))
 
 
 @pytest.mark.parametrize("name", LONGER)
 def test_a_longer_student_is_made_of_the_same_kinds_of_modules(name: str) -> None:
-    kinds = [{type(part) for part in models.create(one).modules()} for one in (name, LONGER[name])]
+    kinds = [{type(part) for part in create(one).modules()} for one in (name, LONGER[name])]
     assert kinds[0] == kinds[1]
 
 
