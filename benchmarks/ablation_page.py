@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
 from benchmarks.ablation.findings import findings  # noqa: E402
 from benchmarks.ablation.questions import answers, title  # noqa: E402
+from benchmarks.ablation.repeated import repeated  # noqa: E402
 from benchmarks.ablation.setting import made_with, setting  # noqa: E402
 from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
 from benchmarks.ablation.tables import cost_table, pairs_table, persons_table, rows_table, teachers_table  # noqa: E402
@@ -74,8 +75,9 @@ Rows are what [kdkit_pose.ablation](../api/pose_ablation.md) lists. Any machine 
 """
 AFTER_COMMANDS = """
 The pictures of persons are made by `python benchmarks/ablation_pictures.py`, from the trained students in a
-study's folder. [Compare recipes over seeds](../how-to/ablation.md) says how to do all this with your own student
-and data.
+study's folder. A second run of a study in another folder, written to `benchmarks/results/ablation/repeated/` under
+the study's name, is compared with the first. [Compare recipes over seeds](../how-to/ablation.md) says how to do
+all this with your own student and data.
 """
 
 
@@ -142,7 +144,7 @@ def _section(study: StudyFile) -> str:
     parts += [f"### What it says {{#{study.name}-findings}}\n", f"{findings(study)}\n"]
     if "reading" in study.notes:
         parts.append(f"Read by hand: {study.notes['reading'].strip()}\n")
-    parts += [_persons(study), f"{made_with(study)}\n"]
+    parts += [_persons(study), f"{made_with(study)}\n", repeated(study)]
     return "\n".join(filter(None, parts))
 
 

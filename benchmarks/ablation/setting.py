@@ -35,7 +35,7 @@ def setting(study: StudyFile) -> str:
 
 def made_with(study: StudyFile) -> str:
     """Return machines, dates, commits and versions, a line for each that differs."""
-    return "\n".join(f"- {_made(made)}" for made in study.content["made"])
+    return "\n".join(f"- {made_words(made)}" for made in study.content["made"])
 
 
 def _people(benchmark: Mapping[str, Any]) -> str:
@@ -58,7 +58,8 @@ def _teachers(config: Mapping[str, Any]) -> str:
     )
 
 
-def _made(made: Mapping[str, Any]) -> str:
+def made_words(made: Mapping[str, Any]) -> str:
+    """Return one machine, date and commit, and what was trained there."""
     count = sum(map(len, made["trials"].values()))
     machine = made.get("machine")
     where = f"on {machine['name']}" if machine else "on a machine that was not recorded"

@@ -20,12 +20,14 @@ class StudyFile:
         content: the report.
         notes: ``title`` and ``reading``, what is said of it by hand.
         persons: where plain and distilled students differ most, as ``ablation_pictures.py`` writes it.
+        repeated: the report of a second run of some of its trainings.
     """
 
     name: str
     content: Mapping[str, Any]
     notes: Mapping[str, str] = field(default_factory=dict)
     persons: Mapping[str, Any] | None = None
+    repeated: Mapping[str, Any] | None = None
 
     @cached_property
     def results(self) -> Results:
@@ -79,7 +81,7 @@ def read_studies(
     """Return the studies in a folder that have a finished trial: in the order of the notes, then by name.
 
     Args:
-        folder: of the files.
+        folder: of the files; in its folder ``repeated`` are second runs, under the same names.
         notes: what is said by hand, by the files' stems.
         images: the folder of the pictures of persons.
 
@@ -88,7 +90,11 @@ def read_studies(
     """
     found = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
     ordered = [*(name for name in notes if name in found), *(name for name in found if name not in notes)]
-    studies = [StudyFile(name, found[name], notes.get(name, {}), _persons(images, name)) for name in ordered]
+    again = {path.stem: _read(path) for path in sorted((folder / "repeated").glob("*.json"))}
+    studies = [
+        StudyFile(name, found[name], notes.get(name, {}), _persons(images, name), again.get(name))
+        for name in ordered
+    ]
     return [study for study in studies if study.results.rows]
 
 

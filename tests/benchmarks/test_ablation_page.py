@@ -1,8 +1,10 @@
 """The page of studies: made of small studies, and of the committed files."""
 
+import copy
 import doctest
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,6 +13,7 @@ from benchmarks.ablation import questions
 from benchmarks.ablation.comparison import comparisons
 from benchmarks.ablation.findings import findings
 from benchmarks.ablation.questions import QUESTIONS, answers, title
+from benchmarks.ablation.repeated import repeated
 from benchmarks.ablation.study_file import StudyFile, read_studies
 from benchmarks.ablation.tables import cost_table, pairs_table, rows_table, teachers_table
 from kdkit.ablation import Results, Trial, write_report
@@ -91,6 +94,20 @@ def make(tmp_path):
     return made
 
 
+@pytest.fixture
+def again(make):
+    """A study, and what a second run of it gave: two of its rows, each teacher with its weights."""
+    study = make()
+    for row, variant in study.content["variants"].items():
+        variant["config"]["teachers"] = {} if row == "plain" else {"primary": "ab", "senior": "cd"}
+    second = copy.deepcopy(study.content)
+    second["trials"] = {row: second["trials"][row] for row in ("plain", "odkd")}
+    for by_seed in second["trials"].values():
+        for kept in by_seed.values():
+            kept["seconds"] += 1
+    return study, second
+
+
 @pytest.mark.parametrize(("size", "named"), [(SMALL, "small"), (LONG, "long"), (FULL, "full")])
 def test_the_command_makes_the_first_study(make, size, named):
     benchmark = {"size": json.loads(json.dumps(asdict(size))), "labels": "exact"}
@@ -105,6 +122,60 @@ def test_the_committed_page_is_what_the_committed_files_give():
     made = ablation_page.make_page(studies)
     assert ablation_page.PAGE.read_text(encoding="utf-8") == made, "run: make results"
     assert notes.keys() <= {study.name for study in studies}
+
+
+def test_a_second_run_with_the_same_figures_is_told(again):
+    study, second = again
+    text = ablation_page.make_page([replace(study, repeated=second)])
+    told = next(line for line in text.splitlines() if line.startswith("**Repeated**"))
+    assert "2 of 2 teachers have the same weights, bit by bit, and 6 of 6 trainings gave the same figures" in told
+    assert "difference" not in told
+    assert "on A machine, 2 cores, 2026-01-02, commit abc" in told
+    assert told.endswith("From `benchmarks/results/ablation/repeated/small.json`.")
+    assert "**Repeated**" not in ablation_page.make_page([study])
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_second_run_with_other_figures_is_told(again, place):
+    study, second = again
+    second["trials"]["odkd"]["1"]["curve"][place][1]["val/AP"] += 0.01
+    second["trials"]["plain"]["2"]["metrics"]["val/AP"] -= 0.025
+    second["variants"]["odkd"]["config"]["teachers"]["senior"] = "other"
+    for row in ("fpd", "senior_only", "joint", "reversed", "odkd_blind", "odkd_both", "odkd_both_0.3"):
+        del second["variants"][row]
+    told = repeated(replace(study, repeated=second))
+    assert "1 of 2 teachers have the same weights, bit by bit, and 4 of 6 trainings" in told
+    assert "; the largest difference of AP at the end is 0.0250. The second run" in told
+
+
+def test_a_second_run_without_teachers_says_nothing_of_them(make):
+    study = make(gains={"plain": 0.0})
+    told = repeated(replace(study, repeated=study.content))
+    assert told.startswith("**Repeated**, from nothing in another folder: 3 of 3 trainings")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda second: second["config"].update(epochs=21), r"repeated/small\.json is of other settings than"),
+        (lambda second: second.update(trials={"unknown": second["trials"]["odkd"]}), "has none of the trainings"),
+    ],
+)
+def test_a_second_run_of_something_else_is_refused(again, spoil, words):
+    study, second = again
+    spoil(second)
+    with pytest.raises(ValueError, match=words):
+        repeated(replace(study, repeated=second))
+
+
+def test_second_runs_are_found_by_name(make, tmp_path):
+    path = tmp_path / "results" / f"{make().name}.json"
+    (tmp_path / "results" / "repeated").mkdir()
+    shutil.copy(path, tmp_path / "results" / "repeated")
+    (study,) = read_studies(tmp_path / "results", {})
+    assert study.repeated == study.content
+    (tmp_path / "results" / "repeated" / path.name).unlink()
+    assert read_studies(tmp_path / "results", {})[0].repeated is None
 
 
 def test_without_results_the_page_says_how_to_make_them():
