@@ -71,10 +71,6 @@ LONG = replace(
     primary_epochs=48,
     senior_epochs=24,
     epochs=48,
-    precision="bf16",
     evaluations=8,
 )
-"""The people and networks of :data:`SMALL`, and four times the training.
-
-It computes in bfloat16, as :data:`FULL` does; that suits processors with instructions for it.
-"""
+"""The people and networks of :data:`SMALL`, and four times the training."""
