@@ -103,6 +103,7 @@ def train_masks(
             "train_annotations": str(train_annotations),
             "val_annotations": str(val_annotations),
             "images": str(images),
+            "val_images": str(val_images or images),
             **({"encoder_weights": encoder_weights} if encoder_weights else {}),
         }
         scores = masks.fit_masks(
