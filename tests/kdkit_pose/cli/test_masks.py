@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ DOUBT = "the box itself is the better mask"
 """What is said of a predictor as short of training as this one."""
 
 
+def train_masks(chain: Any, out: Path) -> list[object]:
+    return [
+        *("train-masks", *chain.data, "--val-annotations", chain.val, "--out", out, "--input-size", "64x64"),
+        *("--architecture", "pspnet", "--encoder", "mobilenetv3_small_050", "--epochs", 1, "--threshold", 0.01),
+    ]
+
+
 @pytest.fixture(scope="module")
 def predictor(chain: Any, run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A predictor's file and what its training printed."""
     out = tmp_path_factory.mktemp("masks") / "run"
-    printed = run(
-        *("train-masks", *chain.data, "--val-annotations", chain.val, "--out", out, "--input-size", "64x64"),
-        *("--architecture", "pspnet", "--encoder", "mobilenetv3_small_050", "--epochs", 1, "--threshold", 0.01),
-    )
-    return out / "student.safetensors", printed
+    return out / "student.safetensors", run(*train_masks(chain, out))
 
 
 @pytest.fixture
@@ -56,6 +60,26 @@ def test_training_says_how_good_the_masks_are(predictor: tuple[Path, str]) -> No
     assert DOUBT in printed
     config = json.loads((path.parent / "config.json").read_text())["config"]
     assert config["model"]["mask_predictor"] == "pspnet"
+
+
+def test_training_masks_goes_on_with_data_that_was_moved_and_notices_other_pictures(
+    run: Callable[..., str],
+    fail: Callable[..., str],
+    chain: Any,
+    predictor: tuple[Path, str],
+    tmp_path: Path,
+) -> None:
+    before = chain.folder / "people"
+    folder = shutil.copytree(before, tmp_path / "elsewhere")
+    out = shutil.copytree(predictor[0].parent, tmp_path / "run")
+    command = [str(part).replace(str(before), str(folder)) for part in train_masks(chain, out)]
+    assert "a mask of ones: 0." in run(*command)
+    places = json.loads((out / "config.json").read_text())["notes"]["files"]
+    assert set(places) == {"train_annotations", "val_annotations", "images", "val_images"}
+    assert all(Path(place).is_relative_to(before) for place in places.values())  # where they first lay
+    for picture in (folder / "images").rglob("*.jpg"):
+        picture.write_bytes(picture.read_bytes() + b"\0")
+    assert "differs in the training data, the validation data: " in fail(*command)
 
 
 def test_masks_are_predicted_used_and_named(
