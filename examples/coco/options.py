@@ -95,6 +95,10 @@ def _check_steps(options: argparse.Namespace) -> None:
         raise ConfigurationError("the senior is needed: give --senior-rgb, HRNet-W48's file, or --senior")
     if "distill" in options.steps and "senior" not in options.steps and not options.senior_file.exists():
         raise ConfigurationError(f"there is no '{options.senior_file}': take the step 'senior', or give --senior")
+    for name in ("plain", "distill") if "evaluate" in options.steps else ():
+        student = options.out / name / "student.safetensors"
+        if name not in options.steps and not student.exists():
+            raise ConfigurationError(f"there is no '{student}': take the step '{name}' to its end first")
 
 
 def _find_data(options: argparse.Namespace) -> None:

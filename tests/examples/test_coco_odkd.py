@@ -267,6 +267,10 @@ def test_what_is_missing_is_named(coco: Path, teachers: tuple[str, ...]) -> None
         options(*data, *teachers[:2])
     with pytest.raises(ConfigurationError, match="take the step 'senior', or give --senior"):
         options("distill", *data, *teachers, "--out", str(coco / "nowhere"))
+    (coco / "nowhere" / "plain").mkdir(parents=True)  # a student that is still being trained has no file
+    with pytest.raises(ConfigurationError, match=r"plain/student.safetensors': take the step 'plain' to its end"):
+        options("evaluate", *data, "--out", str(coco / "nowhere"))
+    options("plain", "distill", "evaluate", *data, *teachers, "--senior", teachers[3])
     (coco / "images").mkdir()
     for split in ("train2017", "val2017"):
         (coco / split).rename(coco / "images" / split)
