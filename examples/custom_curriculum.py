@@ -38,8 +38,9 @@ class Coarse(kd.Teacher):  # no network: whatever gives targets for a batch can 
 
 def train(name, network, *stages):
     distiller = kd.Distiller(kd.Student(network, network.inputs, "heatmap"), kd.Curriculum(*stages))
-    adam = partial(torch.optim.Adam, lr=1e-3)
-    kd.Trainer(distiller, batches, optimizer=adam, evaluate=evaluate, out=f"{options.out}/{name}").fit()
+    adam, out = partial(torch.optim.Adam, lr=1e-3), f"{options.out}/{name}"
+    config = {"pictures": options.pictures}  # others are another run
+    kd.Trainer(distiller, batches, optimizer=adam, evaluate=evaluate, out=out, config=config).fit()
     return network
 
 

@@ -15,9 +15,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-def run_example(name: str, out: Path) -> str:
-    command = [sys.executable, "-W", WARNINGS, str(EXAMPLES / name), "--pictures", "6", "--epochs", "1"]
-    run = subprocess.run(
+def start_example(name: str, out: Path, pictures: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", WARNINGS, str(EXAMPLES / name), "--pictures", str(pictures), "--epochs", "1"]
+    return subprocess.run(
         [*command, "--out", str(out)],
         cwd=out.parent,
         # An example must not need an accelerator. Threads of so small networks mostly wait for each other.
@@ -27,6 +27,10 @@ def run_example(name: str, out: Path) -> str:
         timeout=180,
         check=False,
     )
+
+
+def run_example(name: str, out: Path) -> str:
+    run = start_example(name, out, pictures=6)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -52,6 +56,10 @@ def test_a_custom_curriculum_goes_through_all_stages_and_switches_at_the_plateau
     # Three epochs at most; this little training does not raise the AP, so the plateau ends the stage before.
     assert seen.count("both") == 2
     assert "with ground truth boxes" in printed
+    # Fewer pictures are another run, even where they make as many batches.
+    other = start_example("custom_curriculum.py", tmp_path / "out", pictures=5)
+    assert other.returncode != 0
+    assert "holds another run, which differs in config.pictures (" in other.stderr
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
