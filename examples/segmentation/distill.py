@@ -100,7 +100,7 @@ def fit(name, student, *stages):
     seconds = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
     size = sum(value.numel() for value in student.module.parameters())
     rows.append((name, result.metrics, size, seconds))
-    return student.module
+    return student.module.cpu()  # from wherever it was trained to where the next student is made
 
 
 # 3. What is learned: labels where they are known; and from a teacher, everywhere, each pixel's classes (KL) and

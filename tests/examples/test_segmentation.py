@@ -286,13 +286,13 @@ def test_what_is_not_known_gives_no_gradient_and_all_else_does():
 # --- The script
 
 
-def run(out: Path, *arguments: str) -> str:
+def run(out: Path, *arguments: str, devices: str = "") -> str:
     out.parent.mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-W", WARNINGS, str(SCRIPT), "--out", str(out), "--epochs", "1", *arguments],
         cwd=out.parent,
         # An example must not need an accelerator. Threads of so small networks mostly wait for each other.
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -367,6 +367,11 @@ def test_a_finished_run_is_not_trained_again(finished):
     before = [lines(out, name) for name in RUNS]
     assert run(out, "--pictures", "16") == printed
     assert [lines(out, name) for name in RUNS] == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_runs_on_a_gpu_as_well(tmp_path):
+    assert "distilled student" in run(tmp_path / "out", "--pictures", "16", devices="0")
 
 
 def test_a_coco_file_is_split_into_pictures_to_train_on_and_held_out(tmp_path):
