@@ -66,8 +66,9 @@ class Distillation(L.LightningModule):
         self.metrics = {"val/error": float(self.trainer.callback_metrics["val/error"])}
 
     def on_train_epoch_end(self) -> None:
+        metrics, self.metrics = self.metrics, {}  # not every epoch need have a validation
         if not self.distiller.curriculum.finished:
-            self.move(lambda: self.distiller.end_epoch(self.metrics))
+            self.move(lambda: self.distiller.end_epoch(metrics))
 
     def move(self, move: Callable[[], kd.Stage | None]) -> None:
         entered = move()
@@ -86,11 +87,12 @@ class Distillation(L.LightningModule):
 def fit(distiller: kd.Distiller, out: Path, save_every: int = 10, **settings: Any) -> None:
     torch.manual_seed(0)
     save = ModelCheckpoint(out, save_last=True, every_n_train_steps=save_every, enable_version_counter=False)
-    # The curriculum says when it is over. The sanity check would draw from the random numbers.
-    settings = {"max_epochs": -1, "num_sanity_val_steps": 0, "logger": False, "callbacks": [save], **settings}
+    # The curriculum says when it is over. The sanity check would draw from the random numbers. Several processes
+    # would each count steps and end stages by themselves.
+    own = {"max_epochs": -1, "num_sanity_val_steps": 0, "devices": 1, "logger": False, "callbacks": [save]}
     last = out / "last.ckpt"
     module = Distillation(distiller, task.loader(train=True))
-    trainer = L.Trainer(**settings)
+    trainer = L.Trainer(**own | settings)
     trainer.fit(module, val_dataloaders=task.loader(train=False), ckpt_path=last if last.exists() else None)
     torch.save(distiller.student.module.state_dict(), out / "student.pth")
 

@@ -12,8 +12,11 @@ import kdkit as kd
 from kdkit.files import write_atomically
 from kdkit.training import LearningRate, capture_random_state, restore_random_state
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-def fit(distiller: kd.Distiller, out: Path, save_every: int = 10) -> None:
+
+def fit(distiller: kd.Distiller, out: Path, save_every: int = 10, device: str = DEVICE) -> None:
+    distiller.to(device)  # the student, and the active stage's teachers
     student, curriculum, batches = distiller.student, distiller.curriculum, task.loader(train=True)
     curriculum.steps_per_epoch = len(batches)  # so that schedules move inside the first epoch, too
     optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
@@ -21,7 +24,7 @@ def fit(distiller: kd.Distiller, out: Path, save_every: int = 10) -> None:
     torch.manual_seed(0)
     parts = {"student": student, "optimizer": optimizer, "distiller": distiller}
     if (out / "last.pt").exists():
-        saved = torch.load(out / "last.pt")
+        saved = torch.load(out / "last.pt", map_location="cpu")
         for name, part in parts.items():
             part.load_state_dict(saved[name])
         restore_random_state(saved["random"])
@@ -32,7 +35,7 @@ def fit(distiller: kd.Distiller, out: Path, save_every: int = 10) -> None:
         student.train()
         for batch in batches:
             rate.apply(curriculum)
-            step = distiller(batch)
+            step = distiller(task.on(device, batch))
             step.total.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -52,14 +52,19 @@ class Network(nn.Module):
         return self.layers(torch.cat(fields, 1))
 
 
+def on(device: torch.device | str, batch: kd.Batch) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in batch.items()}
+
+
 def error(predicted: Tensor, batch: kd.Batch) -> Tensor:
     return (predicted - batch["heatmap"]).square().mean()
 
 
 def evaluate(network: nn.Module) -> dict[str, float]:
     network.eval()
+    batches = (on(next(network.parameters()).device, batch) for batch in loader(train=False))
     with torch.no_grad():
-        errors = [error(network(batch["image"]), batch) for batch in loader(train=False)]
+        errors = [error(network(batch["image"]), batch) for batch in batches]
     return {"val/error": float(torch.stack(errors).mean())}
 
 

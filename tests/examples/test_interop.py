@@ -18,7 +18,11 @@ import kdkit as kd
 
 FOLDER = Path(__file__).parents[2] / "examples" / "interop"
 PACKAGES = {"plain_loop": "torch", "lightning_module": "lightning", "hf_trainer": "transformers"}
-ON_CPU = {"plain_loop": {}, "lightning_module": {"accelerator": "cpu"}, "hf_trainer": {"use_cpu": True}}
+ON_CPU = {
+    "plain_loop": {"device": "cpu"},
+    "lightning_module": {"accelerator": "cpu"},
+    "hf_trainer": {"use_cpu": True},
+}
 QUIET = {
     "plain_loop": {},
     "lightning_module": {"enable_progress_bar": False, "enable_model_summary": False},
@@ -203,6 +207,55 @@ def test_lightning_goes_on_from_a_checkpoint_between_validation_and_the_epochs_e
         fit("lightning_module", build(*conditions, last - 4), tmp_path / "broken", callbacks=saving())
     rest = fit("lightning_module", build(*conditions), tmp_path / "broken", callbacks=saving())
     assert_same(rest, whole.after(last - STEPS))
+
+
+def test_an_epoch_that_lightning_does_not_validate_adds_no_metrics(build, tmp_path):
+    conditions = kd.Epochs(1), kd.Epochs(6) | kd.Plateau("val/error", patience=9, mode="min")
+    run = fit("lightning_module", build(*conditions), tmp_path, check_val_every_n_epoch=2)
+    assert run.steps[-1] == 7 * STEPS - 1
+    assert len(run.errors[-1]) == 3  # after the epochs 2, 4 and 6
+
+
+def test_lightning_takes_one_device_of_several(build, tmp_path, monkeypatch):
+    module = recipe("lightning_module")
+    import lightning
+
+    monkeypatch.setattr(lightning.pytorch.accelerators.CPUAccelerator, "auto_device_count", lambda *_: 2)
+    seen = []
+    monkeypatch.setattr(lightning.Trainer, "fit", lambda trainer, *_, **__: seen.append(trainer.num_devices))
+    module.fit(build(kd.Epochs(1), kd.Epochs(1)), tmp_path, accelerator="cpu")
+    assert seen == [1]
+
+
+class Elsewhere(torch.nn.Module):
+    """A network on another device, which notes where its input is; there are no values there to go on with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+    def forward(self, image: Tensor) -> Tensor:
+        assert image.device == self.weight.device
+        raise Stopped
+
+
+def test_a_network_is_evaluated_on_the_device_that_it_is_on(task):
+    with pytest.raises(Stopped):
+        task.evaluate(Elsewhere())
+
+
+def test_the_plain_loop_computes_on_the_device_that_it_is_told(build, tmp_path, monkeypatch):
+    seen = []
+
+    def look(distiller: Recorded, batch: kd.Batch) -> kd.StepLosses:
+        places = [batch.values(), distiller.student.parameters(), distiller.teachers[0].parameters()]
+        seen.extend({value.device.type for value in place} for place in places)
+        raise Stopped
+
+    monkeypatch.setattr(Recorded, "__call__", look)
+    with pytest.raises(Stopped):
+        recipe("plain_loop").fit(build(kd.Epochs(1), kd.Epochs(1)), tmp_path, device="meta")
+    assert seen == [{"meta"}] * 3
 
 
 @every_way
