@@ -1,16 +1,20 @@
 """The site says nothing that is not so: its code runs, its links lead somewhere, every public name is on it."""
 
 import importlib
+import math
 import os
 import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 import kdkit
 import kdkit_pose
@@ -85,6 +89,41 @@ def test_code_compiles_and_imports_what_there_is(page):
 def test_code_runs_in_order(page, tmp_path):
     blocks = [block for block in code_blocks(PAGES[page], "python") if not block.needs_files]
     assert run_blocks(blocks, page, tmp_path) == ""
+
+
+def test_each_loop_ends_with_a_stage_that_counts_steps(tmp_path):
+    setup, *loops = code_blocks(PAGES["how-to/loops.md"], "python")
+    code = setup.code.replace("Epochs, ModuleTeacher", "ModuleTeacher, Steps")
+    # Of two steps an epoch, or of one: the last stage ends inside an epoch, or as it does.
+    code = code.replace("Epochs(1)", "Steps(1)", 1).replace("Epochs(1)", "Steps(2)", 1)
+    blocks = [replace(setup, code=code), *(replace(loop, prints=None) for loop in loops)]
+    assert run_blocks(blocks, "loops.md", tmp_path) == ""
+
+
+def test_the_codec_on_the_page_on_extending_keeps_what_a_codec_promises():
+    (block,) = (one for one in code_blocks(PAGES["extending.md"], "python") if "class Cone" in one.code)
+    names: dict[str, Any] = {"__name__": "page", "dataclass": dataclass, "torch": torch}
+    exec(block.code, names)
+    codec = names["codec"]
+    maps, weights = codec.encode([[50.0, 70.0], [5000.0, 70.0], [math.nan, 0.0]], [2, 2, 0])
+    assert weights.tolist() == [1, 0, 0]  # outside of the picture; not labelled, so not looked at
+    assert maps.max((1, 2)) == pytest.approx([maps[0].max(), 0, 0])
+    elsewhere = torch.from_numpy(maps)[None].to("meta")  # on another device
+    assert [part.device.type for part in codec._decode_peaks(elsewhere)] == ["meta", "meta"]
+
+
+def test_what_the_page_on_extending_measures_is_where_the_network_is():
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(code_blocks(PAGES["extending.md"], "python")[0].code, names)
+    seen = []
+
+    class Elsewhere(torch.nn.Conv2d):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append(image.device)
+            return torch.zeros(len(image), 1, 1, 1)
+
+    names["evaluate"](Elsewhere(3, 1, 1, device="meta"), ("image",))
+    assert seen == [torch.device("meta")]
 
 
 def test_each_way_of_learning_from_one_another_is_shown_in_25_lines():
