@@ -72,16 +72,16 @@ class PersonMasks(Dataset[dict[str, Tensor]]):
 def read_masks(annotations: Sequence[Entry], width: int, height: int) -> tuple[Array, Array]:
     """Return where people are, and where that is known: [height, width] of booleans each.
 
-    Crowd regions and the boxes of people without a segmentation are not, except under someone's own mask.
+    Crowd regions and the boxes of people whose mask is missing or empty are not, except under someone's own mask.
     """
     person, known = np.zeros((height, width), bool), np.ones((height, width), bool)
     for annotation in annotations:
-        segmentation = annotation.get("segmentation")
+        own = encode_mask(annotation.get("segmentation"), width, height)  # polygons or run lengths
         x, y, wide, high = annotation["bbox"]
         box = [[x, y, x + wide, y, x + wide, y + high, x, y + high]]
-        if encoded := encode_mask(segmentation or box, width, height):  # polygons or run lengths
+        if encoded := own or encode_mask(box, width, height):
             covered = MaskStore.pack([encoded]).warp(0, np.eye(2, 3), (width, height)) >= 0.5
-            if segmentation and not annotation.get("iscrowd"):
+            if own and not annotation.get("iscrowd"):
                 person |= covered
             else:
                 known &= ~covered

@@ -157,8 +157,14 @@ def test_masks_in_each_of_cocos_forms_are_read(encode):
 
 @pytest.mark.parametrize(
     "open_to_doubt",
-    [person(OTHER, compressed(rectangle(*OTHER)), crowd=1), person(OTHER, []), person(OTHER, None)],
-    ids=["crowd", "no segmentation", "null"],
+    [
+        person(OTHER, compressed(rectangle(*OTHER)), crowd=1),
+        person(OTHER, []),
+        person(OTHER, None),
+        person(OTHER, [[12.0, 12.0, 20.0, 20.0]]),
+        person(OTHER, compressed(0 * rectangle(*OTHER))),
+    ],
+    ids=["crowd", "no segmentation", "null", "a line", "an empty mask"],
 )
 @pytest.mark.parametrize("first", [0, 1])
 def test_what_annotations_leave_open_is_not_known_but_for_a_persons_own_mask(open_to_doubt, first):
