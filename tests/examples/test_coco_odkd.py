@@ -97,7 +97,6 @@ def require_outcome(out: Path) -> None:
     plain, distilled = lines(out / "plain"), lines(out / "distill")
     assert [line["stage"] for line in distilled] == ["primary", "senior"]
     assert [line["step"] for line in plain] == [line["step"] for line in distilled]
-    # Plain and distilled begin from the same weights and see the same views.
     assert "loss/distill/senior/heatmap" in distilled[1]
     network = models.load(out / "distill" / "student.safetensors")
     assert network.inputs == ("image",)
@@ -158,6 +157,23 @@ def test_all_steps_run_from_caches_and_what_is_done_is_found_again(
     before = [path.stat().st_mtime_ns for path in made], [path.read_bytes() for path in trained]
     run("distill", "evaluate", *options)
     assert ([path.stat().st_mtime_ns for path in made], [path.read_bytes() for path in trained]) == before
+
+
+def test_both_students_begin_from_the_same_weights(
+    coco: Path, teachers: tuple[str, ...], run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import coco_odkd
+
+    begun: dict[str, Any] = {}
+
+    def begin(persons: Any, name: str, network: torch.nn.Module, *others: Any) -> None:
+        begun[name] = network.state_dict()
+
+    monkeypatch.setattr(coco_odkd, "train", begin)
+    monkeypatch.setattr(coco_odkd.Judge, "check_senior", lambda judge: None)
+    run("plain", "distill", "--data", str(coco), *teachers, "--senior", teachers[3], *SMALL)
+    assert begun["plain"].keys() == begun["distill"].keys()
+    assert all(value.equal(begun["distill"][name]) for name, value in begun["plain"].items())
 
 
 def test_the_senior_begins_as_the_network_that_it_is_made_of(teachers: tuple[str, ...]) -> None:
