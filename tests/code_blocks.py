@@ -94,7 +94,7 @@ def run_blocks(blocks: Sequence[CodeBlock], document: str, folder: Path) -> str:
     """Run blocks in order in one process, warnings as errors; return what went wrong, or nothing."""
     listed = json.dumps([(block.line, block.code, block.prints, block.others_warn) for block in blocks])
     (folder / "run_blocks.py").write_text(RUNNER, encoding="utf-8")
-    command = [sys.executable, "-W", WARNINGS, "run_blocks.py", listed, document]
+    command = [sys.executable, *WARNINGS, "run_blocks.py", listed, document]
     # Threads of so small networks mostly wait for each other.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(

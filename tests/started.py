@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WARNINGS = os.environ.get("KDKIT_TEST_WARNINGS", "error")
-"""What becomes of a warning in a program that a test starts: other versions of packages have others."""
+WARNINGS = (
+    *("-W", os.environ.get("KDKIT_TEST_WARNINGS", "error")),
+    *("-W", "ignore:This process (pid=:DeprecationWarning"),
+)
+"""Python's options: what becomes of a warning in a program that a test starts; other versions of packages have
+others. As in ``pyproject.toml``, PyTorch's loaders may start their workers as they do."""
 
 
 def start(count: int, arguments: Sequence[str], **extra: str) -> list[subprocess.Popen[str]]:

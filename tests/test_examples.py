@@ -16,7 +16,7 @@ SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 def start_example(name: str, out: Path, pictures: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", WARNINGS, str(EXAMPLES / name), "--pictures", str(pictures), "--epochs", "1"]
+    command = [sys.executable, *WARNINGS, str(EXAMPLES / name), "--pictures", str(pictures), "--epochs", "1"]
     return subprocess.run(
         [*command, "--out", str(out)],
         cwd=out.parent,

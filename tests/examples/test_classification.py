@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "classification.py"
 
 
 def run(out: Path, *arguments: str) -> str:
-    command = [sys.executable, "-W", WARNINGS, str(SCRIPT), "--pictures", "64", "--epochs", "2", "--out", str(out)]
+    command = [sys.executable, *WARNINGS, str(SCRIPT), "--pictures", "64", "--epochs", "2", "--out", str(out)]
     done = subprocess.run(
         [*command, *arguments],
         cwd=out.parent,

@@ -310,7 +310,7 @@ def test_a_place_of_no_confidence_gives_no_gradient():
 
 def run(*options, cwd):
     return subprocess.run(
-        [sys.executable, "-W", WARNINGS, str(FOLDER / "distill.py"), *options],
+        [sys.executable, *WARNINGS, str(FOLDER / "distill.py"), *options],
         cwd=cwd,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -295,7 +295,7 @@ def test_what_is_not_known_gives_no_gradient_and_all_else_does():
 def run(out: Path, *arguments: str, devices: str = "") -> str:
     out.parent.mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-W", WARNINGS, str(SCRIPT), "--out", str(out), "--epochs", "1", *arguments],
+        [sys.executable, *WARNINGS, str(SCRIPT), "--out", str(out), "--epochs", "1", *arguments],
         cwd=out.parent,
         # An example must not need an accelerator. Threads of so small networks mostly wait for each other.
         env={**os.environ, "CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": "1"},
