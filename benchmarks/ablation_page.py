@@ -22,7 +22,14 @@ from benchmarks.ablation.questions import answers, title  # noqa: E402
 from benchmarks.ablation.repeated import repeated  # noqa: E402
 from benchmarks.ablation.setting import made_with, setting  # noqa: E402
 from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
-from benchmarks.ablation.tables import cost_table, pairs_table, persons_table, rows_table, teachers_table  # noqa: E402
+from benchmarks.ablation.tables import (  # noqa: E402
+    cost_table,
+    networks_table,
+    pairs_table,
+    persons_table,
+    rows_table,
+    teachers_table,
+)
 from kdkit.ablation import draw_curves, draw_differences  # noqa: E402
 from kdkit_pose.ablation import FULL, LONG, SMALL  # noqa: E402
 
@@ -129,6 +136,12 @@ def _section(study: StudyFile) -> str:
     parts = [f"\n## {heading[0].upper()}{heading[1:]} {{#{study.name}}}\n", f"{setting(study)}\n"]
     if teachers := teachers_table(study):
         parts += ["The teachers' own figures, of one training each:\n", teachers, source]
+    if networks := networks_table(study):
+        parts += [
+            "What the rows' networks are worth on the persons to be judged on, by what they had learned from:\n",
+            networks,
+            f"From `{study.networks_path}`.\n",
+        ]
     parts += [rows_table(study), source]
     if study.picture_is_drawn("differences"):
         alt = f"Difference of each row to {study.results.baseline}: a point a seed, mean and interval"

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from kdkit.claims import claim
 from kdkit.files import write_atomically
+from kdkit_pose import CocoKeypoints, codecs
 from kdkit_pose.ablation import CORE, SMALL, SyntheticBenchmark, roles_of
 from kdkit_pose_cli.app import app
 
@@ -44,7 +45,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="Adam's, of teachers and students")
     parser.add_argument(
-        "--json", type=Path, help="a file for the study; NAME_networks.json beside it holds the others' AP"
+        "--json",
+        type=Path,
+        help="a file for the study; networks/ beside it under its name holds the others' AP",
     )
     arguments = parser.parse_args()
 
@@ -53,7 +56,7 @@ def main() -> None:
     for left, do in [stage for stage in chain.stages() if not _done(*stage, wait=False)]:
         _done(left, do, wait=True)
     chain.ablate()
-    chain.write_teachers()
+    chain.write_networks()
 
 
 class RealAblation:
@@ -69,9 +72,9 @@ class RealAblation:
         self._benchmark = SyntheticBenchmark(arguments.benchmark, SMALL, arguments.labels, say=print)
         self._out: Path = arguments.out
         annotations = arguments.data / "annotations"
-        self._val = annotations / "person_keypoints_val2017.json"
+        self._train, self._val = (annotations / f"person_keypoints_{split}2017.json" for split in ("train", "val"))
         self._data = [
-            *("--train-annotations", annotations / "person_keypoints_train2017.json"),
+            *("--train-annotations", self._train),
             *("--images", arguments.data / "images", "--val-annotations", self._val),
         ]
         self._fitting = [
@@ -97,15 +100,24 @@ class RealAblation:
             *(("--json", given.json) if given.json else ()),
         )
 
-    def write_teachers(self) -> None:
+    def write_networks(self) -> None:
         """Say what the networks that rows began with are worth on the real validation persons."""
-        files = {path.stem: path for path in sorted((self._out / "evaluated").glob("*.json"))}
-        found = {name: json.loads(path.read_text()) for name, path in files.items()}
-        for name, metrics in found.items():
-            print(f"{name}: AP {metrics['AP']:.3f} on real validation persons, ground truth boxes")
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for evaluated in sorted((self._out / "evaluated").glob("*.json")):
+            network, learned = evaluated.stem.split(", ")
+            found.setdefault(network, {})[learned] = json.loads(evaluated.read_text())
+            metrics = found[network][learned]
+            print(f"{evaluated.stem}: AP {metrics['AP']:.3f} on real validation persons, ground truth boxes")
         if (path := self._given.json) is not None:
-            content = json.dumps(found, indent=1).encode()
-            write_atomically(path.with_stem(f"{path.stem}_networks"), lambda file: file.write(content))
+            persons = {"train": self._count(self._train), "val": self._count(self._val)}
+            content = json.dumps({"persons": persons, "networks": found}, indent=1).encode()
+            beside = path.parent / "networks" / path.name
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(beside, lambda file: file.write(content))
+
+    def _count(self, annotations: Path) -> int:
+        codec = codecs.create("dark", SMALL.input_size)
+        return len(CocoKeypoints(annotations, self._given.data / "images", codec=codec))
 
     @property
     def _student(self) -> Path:

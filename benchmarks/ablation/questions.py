@@ -87,15 +87,22 @@ def _line(one: Comparison, otherwise: str) -> str:
 
 def _of_teachers(study: StudyFile) -> str:
     """The senior's own figure beside that of the network that sees no mask."""
-    for metric, where in (("val/AP_crowds", " on crowds"), ("val/AP", "")):
+    if study.networks is not None:
+        own = {role: learned.get("real persons") for role, learned in study.networks["networks"].items()}
+        if (senior := own.get("senior")) and (blind := own.get("blind")):
+            return _beside("on real persons", senior["AP"], blind["AP"])
+    for metric, where in (("val/AP_crowds", "on crowds"), ("val/AP", "on all people")):
         values = [study.teachers.get(role, {}).get(metric) for role in ("senior", "blind")]
         if values[0] is not None and values[1] is not None:
-            senior, blind = values[0], values[1]
-            return (
-                f"the teacher's own AP{where}: {senior:.4f} with the mask, {blind:.4f} without "
-                f"(**{senior - blind:+.4f}**; one training each, so no interval)"
-            )
+            return _beside(where, values[0], values[1])
     return ""
+
+
+def _beside(where: str, senior: float, blind: float) -> str:
+    return (
+        f"the teacher's own AP {where}: {senior:.4f} with the mask, {blind:.4f} without "
+        f"(**{senior - blind:+.4f}**; one training each, so no interval)"
+    )
 
 
 def title(study: StudyFile) -> str:

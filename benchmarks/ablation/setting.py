@@ -17,7 +17,7 @@ _PACKAGES = ("python", "kdkit", "torch", "numpy")
 def setting(study: StudyFile) -> str:
     """Return a study's people, networks and length."""
     config = study.config
-    sentences = [_people(config["benchmark"]) if "benchmark" in config else "Persons of a data set of its own."]
+    sentences = [_people(config["benchmark"]) if "benchmark" in config else _own_persons(study.networks)]
     student = config.get("student")
     sentences.append(f"The student is `{student}`{_teachers(config)}." if student else "")
     reference = next(iter(study.results.trials[study.results.baseline].values()), None)
@@ -45,6 +45,17 @@ def _people(benchmark: Mapping[str, Any]) -> str:
     return (
         f"{size['train_pictures']:,} drawn pictures to train on and {size['val_pictures']:,} to be judged on, "
         f"half of them crowds; crops of {height}x{width}. Those to train on have {labels}."
+    )
+
+
+def _own_persons(networks: Mapping[str, Any] | None) -> str:
+    if networks is None:
+        return "Persons of a data set of its own."
+    persons = networks["persons"]
+    return (
+        f"{persons['train']:,} real persons to train on and {persons['val']:,} to be judged on. Every network was "
+        f"trained on drawn people before; then the teachers were on the real ones. All rows and seeds begin from "
+        f"one student: seeds differ in the order of the samples and in their augmentation alone."
     )
 
 

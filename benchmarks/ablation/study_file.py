@@ -21,6 +21,7 @@ class StudyFile:
         notes: ``title`` and ``reading``, what is said of it by hand.
         persons: where plain and distilled students differ most, as ``ablation_pictures.py`` writes it.
         repeated: the report of a second run of some of its trainings.
+        networks: what the networks that the rows began with are worth, as ``real_ablation.py`` writes it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class StudyFile:
     notes: Mapping[str, str] = field(default_factory=dict)
     persons: Mapping[str, Any] | None = None
     repeated: Mapping[str, Any] | None = None
+    networks: Mapping[str, Any] | None = None
 
     @cached_property
     def results(self) -> Results:
@@ -43,6 +45,11 @@ class StudyFile:
     def path(self) -> str:
         """Where the file is, from the project's root."""
         return f"benchmarks/results/ablation/{self.name}.json"
+
+    @property
+    def networks_path(self) -> str:
+        """Where the file of its networks is, from the project's root."""
+        return f"benchmarks/results/ablation/networks/{self.name}.json"
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -81,7 +88,8 @@ def read_studies(
     """Return the studies in a folder that have a finished trial: in the order of the notes, then by name.
 
     Args:
-        folder: of the files; in its folder ``repeated`` are second runs, under the same names.
+        folder: of the files; in its folders ``repeated`` are second runs, in ``networks`` what rows began with,
+            under the same names.
         notes: what is said by hand, by the files' stems.
         images: the folder of the pictures of persons.
 
@@ -92,7 +100,12 @@ def read_studies(
     ordered = [*(name for name in notes if name in found), *(name for name in found if name not in notes)]
     again = {path.stem: _read(path) for path in sorted((folder / "repeated").glob("*.json"))}
     studies = [
-        StudyFile(name, found[name], notes.get(name, {}), _persons(images, name), again.get(name))
+        StudyFile(
+            *(name, found[name], notes.get(name, {})),
+            persons=None if images is None else _read_if_there(images / f"ablation-{name}-persons.json"),
+            repeated=again.get(name),
+            networks=_read_if_there(folder / "networks" / f"{name}.json"),
+        )
         for name in ordered
     ]
     return [study for study in studies if study.results.rows]
@@ -105,9 +118,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _persons(images: Path | None, name: str) -> dict[str, Any] | None:
-    path = None if images is None else images / f"ablation-{name}-persons.json"
-    if path is None or not path.exists():
+def _read_if_there(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
         return None
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content

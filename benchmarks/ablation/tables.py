@@ -62,6 +62,19 @@ def teachers_table(study: StudyFile) -> str:
     return table(["teacher", *(name.removeprefix("val/").replace("_", " ") for name in metrics)], lines, words=1)
 
 
+def networks_table(study: StudyFile) -> str:
+    """Return a line a network that rows began with: its AP on real persons, by what it had learned from."""
+    if study.networks is None:
+        return ""
+    found = study.networks["networks"]
+    learned = sorted({name for metrics in found.values() for name in metrics})  # drawn people, then real persons
+    lines = [
+        (network, *(f"{metrics[name]['AP']:.4f}" if name in metrics else "" for name in learned))
+        for network, metrics in found.items()
+    ]
+    return table(["network", *(f"AP after {name}" for name in learned)], lines, words=1)
+
+
 def persons_table(study: StudyFile) -> str:
     """Return a line a person of those that are drawn."""
     persons = study.persons

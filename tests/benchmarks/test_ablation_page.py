@@ -272,6 +272,25 @@ def test_a_study_of_ones_own_persons_is_none_of_drawn_people(make):
     assert "Persons of a data set of its own. The student is `learning_net`." in text
 
 
+def test_teachers_that_learned_from_real_persons_answer_whether_the_mask_helps(make, tmp_path):
+    make("real", gains={"plain": 0.0, "odkd": 0.01}, benchmark=None, teachers={})
+    networks = {
+        "blind": {"drawn people": {"AP": 0.1}, "real persons": {"AP": 0.25}},
+        "senior": {"drawn people": {"AP": 0.2}, "real persons": {"AP": 0.4}},
+        "student": {"drawn people": {"AP": 0.05}},
+    }
+    beside = tmp_path / "results" / "networks" / "real.json"
+    beside.parent.mkdir()
+    beside.write_text(json.dumps({"persons": {"train": 1231, "val": 301}, "networks": networks}))
+    text = ablation_page.make_page(read_studies(tmp_path / "results", {}))
+    assert "the teacher's own AP on real persons: 0.4000 with the mask, 0.2500 without (**+0.1500**;" in text
+    assert "1,231 real persons to train on and 301 to be judged on" in text
+    assert (
+        "| network | AP after drawn people | AP after real persons |\n| --- | ---: | ---: |\n"
+        "| blind | 0.1000 | 0.2500 |\n| senior | 0.2000 | 0.4000 |\n| student | 0.0500 |  |\n"
+    ) in text
+
+
 def test_tables_hold_the_files_numbers(make):
     study = make()
     table = rows_table(study)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ablation.study_file import read_studies
+from benchmarks.ablation_page import make_page
 from kdkit_pose.ablation import SMALL
 from kdkit_pose.synthetic import SyntheticPeople, write_coco
 
@@ -51,8 +53,8 @@ def compare(monkeypatch, folder):
         monkeypatch.setattr(sys, "argv", [str(word) for word in words])
         script.main()
         return {
-            path.stem: json.loads(path.read_text())
-            for path in (folder / f"{out}.json", folder / f"{out}_networks.json")
+            name: json.loads(path.read_text())
+            for name, path in (("study", folder / f"{out}.json"), ("began", folder / "networks" / f"{out}.json"))
         }
 
     return run
@@ -63,10 +65,20 @@ def test_the_whole_chain_and_what_is_finished_is_not_done_again(compare, folder,
         people = SyntheticPeople(4, seed=number, size=(128, 96))
         write_coco(people, folder / "people", f"{split}2017", first_image_id=1 + 4 * number)
     found = compare(folder / "people", "first", "plain,primary_only")
-    assert [row["name"] for row in found["first"]["rows"]] == ["plain", "primary_only"]
-    networks = ["primary, drawn people", "primary, real persons", "student, drawn people"]
-    assert sorted(found["first_networks"]) == networks
-    assert all(0 <= metrics["AP"] <= 1 for metrics in found["first_networks"].values())
+    assert [row["name"] for row in found["study"]["rows"]] == ["plain", "primary_only"]
+    began = found["began"]
+    learned = {name: set(metrics) for name, metrics in began["networks"].items()}
+    assert learned == {"primary": {"drawn people", "real persons"}, "student": {"drawn people"}}
+    assert all(0 <= one["AP"] <= 1 for metrics in began["networks"].values() for one in metrics.values())
+    kept = (folder / "people" / "annotations" / f"person_keypoints_{split}2017.json" for split in ("train", "val"))
+    labelled = [
+        sum(one["num_keypoints"] > 0 for one in json.loads(path.read_text())["annotations"]) for path in kept
+    ]
+    assert list(began["persons"].values()) == labelled
+    page = make_page(read_studies(folder, {}))
+    assert f"{labelled[0]} real persons to train on and {labelled[1]} to be judged on" in page
+    assert f"| student | {began['networks']['student']['drawn people']['AP']:.4f} |  |\n" in page
+    assert "From `benchmarks/results/ablation/networks/first.json`.\n" in page
     study = json.loads((folder / "first" / "study" / "study.json").read_text())
     assert len(study["initial"]) == 64
     assert study["settings"]["schedule"] == "cosine"
@@ -95,5 +107,5 @@ def test_real_persons(compare, folder):
         content["annotations"] = [one for one in content["annotations"] if one["image_id"] in kept]
         (mini / path).write_text(json.dumps(content))
     found = compare(mini, "real", "plain,odkd")
-    assert found["real"]["rows"][1]["difference"]["count"] == 1
-    assert "senior, real persons" in found["real_networks"]
+    assert found["study"]["rows"][1]["difference"]["count"] == 1
+    assert "real persons" in found["began"]["networks"]["senior"]
