@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[1]
 WARNINGS = (
     *("-W", os.environ.get("KDKIT_TEST_WARNINGS", "error")),
     *("-W", "ignore:This process (pid=:DeprecationWarning"),
+    *("-W", "ignore:Guards may run slower:RuntimeWarning"),
 )
 """Python's options: what becomes of a warning in a program that a test starts; other versions of packages have
-others. As in ``pyproject.toml``, PyTorch's loaders may start their workers as they do."""
+others. What is ignored is what ``pyproject.toml`` ignores, too."""
 
 
 def start(count: int, arguments: Sequence[str], **extra: str) -> list[subprocess.Popen[str]]:
