@@ -13,7 +13,7 @@ import torch
 from kdkit_pose import models
 from kdkit_pose.codecs import DARK
 from kdkit_pose.export import to_onnx
-from kdkit_pose.models import LiteHRNet
+from kdkit_pose.models import LiteHRNet, StackedHourglass, hourglass_config
 from kdkit_pose.models.litehrnet_config import CONFIGS
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -28,7 +28,9 @@ def benchmark(name: str) -> Any:
 EVERY_STUDENT: Any = benchmark("every_student")
 # The exporter takes too long for them: they are others with more modules or channels, see the tests below.
 SHORTEST_LITEHRNET = replace(CONFIGS["litehrnet_18"], modules=(1, 1, 1))
+TWO_STACKS = replace(hourglass_config.CONFIGS["hourglass4_128"], stacks=2)
 LONGER = {
+    "hourglass4_128": "two stacks",
     "litehrnet_18": "shortest litehrnet",
     "litehrnet_30": "shortest litehrnet",
     "hrnet_w16": "hrnet_w8_small",
@@ -39,6 +41,8 @@ SHORT = [LONGER.get(name, name) for name in EVERY_STUDENT.STUDENTS]
 def create(name: str) -> models.PoseNetwork:
     if name == "shortest litehrnet":
         return LiteHRNet("litehrnet_18", SHORTEST_LITEHRNET, 17, "none", ())
+    if name == "two stacks":
+        return StackedHourglass("hourglass4_128", TWO_STACKS, 17)
     return models.create(name)
 
 
@@ -65,6 +69,12 @@ def test_a_longer_litehrnet_has_more_modules_and_nothing_else(name: str) -> None
     shortest, longer = SHORTEST_LITEHRNET, CONFIGS[name]
     assert replace(longer, title=shortest.title, modules=shortest.modules) == shortest
     assert all(more > less for more, less in zip(longer.modules, shortest.modules, strict=True))
+
+
+def test_four_stacks_are_two_with_more_of_the_same() -> None:
+    whole = hourglass_config.CONFIGS["hourglass4_128"]
+    assert replace(whole, title=TWO_STACKS.title, stacks=2) == TWO_STACKS
+    assert whole.stacks > 2
 
 
 @pytest.mark.parametrize("name", LONGER)
