@@ -69,7 +69,8 @@ def odkd(
             to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``).
         primary_binarized: which targets are binarized in the first stage. None, since an under-trained
             student learns less from discs.
-        senior_binarized: which targets are binarized in the second stage. Both, so that they agree.
+        senior_binarized: which targets are binarized in the second stage. Both, so that they agree; it is the
+            paper's, and the rows ``odkd`` and ``odkd_both`` of ``docs/performance/ablation.md`` show no gain.
         loss: of student and target.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
