@@ -74,6 +74,20 @@ def test_results_hold_every_seed_that_was_trained(ablation, trainings):
     assert ablation(seeds=(1,)).report()["seeds"] == [0, 1, 2]
 
 
+def test_folders_of_two_machines_are_joined_by_copying(trainings, tmp_path):
+    def study(folder, *seeds):
+        return Ablation(trainings.variants(longer=2.0), seeds, tmp_path / folder, metric="AP")
+
+    study("here", 0).run()
+    study("there", 1, 2).run()
+    shutil.copytree(tmp_path / "there", tmp_path / "here", dirs_exist_ok=True)
+    lines = []
+    joined = study("here", 0, 1, 2).run(lines.append)
+    assert len(trainings.done) == 9
+    assert all(line.endswith(": is there") for line in lines)
+    assert joined.difference("odkd", "plain").count == 3
+
+
 def test_a_training_of_another_variant_is_refused_before_anything_is_trained(trainings, tmp_path):
     def study(teacher, *seeds):
         variants = [
