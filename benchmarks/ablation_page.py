@@ -24,6 +24,7 @@ from benchmarks.ablation.setting import made_with, setting  # noqa: E402
 from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
 from benchmarks.ablation.tables import (  # noqa: E402
     cost_table,
+    course_table,
     networks_table,
     pairs_table,
     persons_table,
@@ -55,14 +56,12 @@ also as one of all the differences of its study.
 NOTHING = """
 There are no results yet. The small study takes hours on two CPU cores, and can be stopped and gone on with:
 """
-COMMANDS = """
-```sh
+STUDY_COMMAND = """\
 kdkit-pose ablate --synthetic {size} --labels {labels} --processes 2 \\
     --rows {rows} \\
-    --seeds {seeds} --out runs/benchmark --json benchmarks/results/ablation/{name}.json
-make results    # this page, from all files in benchmarks/results/ablation/
-```
+    --seeds {seeds} --out runs/{out} --json benchmarks/results/ablation/{name}.json
 """
+PAGE_COMMAND = "make results    # this page, from all files in benchmarks/results/ablation/\n"
 READING = """
 ## How to read it
 
@@ -78,7 +77,13 @@ READING = """
 - **Every number** is in the file named below its table: each trial with its curve, the configuration, machine,
   versions and commit.
 
-Rows are what [kdkit_pose.ablation](../api/pose_ablation.md) lists. Any machine can make its own:
+Rows are what [kdkit_pose.ablation](../api/pose_ablation.md) lists. Any machine can make the studies of
+drawn people anew:
+"""
+COURSE = """\
+How much more AP than {baseline} each row of as many steps has on the way, by steps: means over seeds, `*` where
+the interval leaves out 0, as some of so many do by chance. The learning rate falls until the end, so that the
+first steps of this training are no shorter one.
 """
 AFTER_COMMANDS = """
 The pictures of persons are made by `python benchmarks/ablation_pictures.py`, from the trained students in a
@@ -97,13 +102,28 @@ def make_page(studies: Sequence[StudyFile]) -> str:
 
 
 def _commands(studies: Sequence[StudyFile]) -> str:
-    """How to make the first study of drawn people anew, with its own rows and seeds, and the page."""
-    study = next((one for one in studies if "benchmark" in one.config), None)
-    if study is None:
-        return COMMANDS.format(name="small-coco", size="small", labels="coco", rows="core", seeds="0,1,2")
-    rows, seeds = ",".join(study.content["variants"]), ",".join(map(str, study.content["seeds"]))
-    labels = study.config["benchmark"]["labels"]
-    return COMMANDS.format(name=study.name, size=_size(study), labels=labels, rows=rows, seeds=seeds)
+    """How to make the studies of drawn people anew, each with its own rows and seeds, and the page."""
+    drawn = [study for study in studies if "benchmark" in study.config]
+    if drawn:
+        commands = "".join(_command(study) for study in drawn)
+    else:
+        commands = STUDY_COMMAND.format(
+            name="small-coco", size="small", labels="coco", rows="core", seeds="0,1,2", out="benchmark"
+        )
+    return f"\n```sh\n{commands}{PAGE_COMMAND}```\n"
+
+
+def _command(study: StudyFile) -> str:
+    size, content = _size(study), study.content
+    return STUDY_COMMAND.format(
+        name=study.name,
+        size=size,
+        labels=study.config["benchmark"]["labels"],
+        rows=",".join(content["variants"]),
+        seeds=",".join(map(str, content["seeds"])),
+        # Sizes have teachers of their own.
+        out="benchmark" if size == "small" else f"benchmark-{size}",
+    )
 
 
 def _size(study: StudyFile) -> str:
@@ -153,6 +173,8 @@ def _section(study: StudyFile) -> str:
             f"![AP over the steps: means over seeds in bands of their 95% intervals](../images/"
             f"{study.picture('curves')}.png)\n"
         )
+    if course := course_table(study):
+        parts += [COURSE.format(baseline=study.results.baseline), course, source]
     parts += ["What each row is, and what one training of it costs:\n", cost_table(study), source]
     parts += [f"### What it says {{#{study.name}-findings}}\n", f"{findings(study)}\n"]
     if "reading" in study.notes:

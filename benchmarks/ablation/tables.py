@@ -1,8 +1,10 @@
 """A study's tables in Markdown."""
 
+import math
 from collections.abc import Sequence
 
 from benchmarks.ablation.study_file import StudyFile
+from kdkit.ablation import Results, mean_interval
 from kdkit.ablation.table import interval_words
 
 _PARTS = ("val/AP_people", "val/AP_crowds")
@@ -38,6 +40,32 @@ def cost_table(study: StudyFile) -> str:
     shown = [found.metric.removeprefix("val/").replace("_", " ") for found in parts]
     head = ["row", "what it learns from", *shown, "steps", "student passes", "teacher passes"]
     return table(head, lines, words=2)
+
+
+def course_table(study: StudyFile) -> str:
+    """Return a line a row as long as the baseline: how much better it is at each evaluation; empty without any on
+    the way.
+
+    Evaluations count that all seeds of both rows have.
+    """
+    results = study.results
+    rows = {row.name: row.steps for row in results.rows}
+    curves = {name: _curves(results, name) for name, steps in rows.items() if steps == rows.get(results.baseline)}
+    baseline = curves.pop(results.baseline, {})
+    columns = sorted(set.intersection(*map(set, baseline.values()))) if baseline else []
+    if len(columns) < 2 or not curves:
+        return ""
+    lines = [
+        (
+            name,
+            *(
+                _ahead([(mine[seed], baseline[seed]) for seed in mine if seed in baseline], step)
+                for step in columns
+            ),
+        )
+        for name, mine in curves.items()
+    ]
+    return table(["row", *(f"{step:,}" for step in columns)], lines, words=1)
 
 
 def pairs_table(study: StudyFile) -> str:
@@ -101,6 +129,26 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], *, words: int) ->
     """Return a Markdown table whose first columns are words and whose others are numbers."""
     rule = ["---"] * words + ["---:"] * (len(head) - words)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
+
+
+def _curves(results: Results, row: str) -> dict[int, dict[int, float]]:
+    """The metric by seed and steps, where it is a number."""
+    return {
+        seed: {
+            steps: value
+            for steps, metrics in trial.curve
+            if (value := metrics.get(results.metric)) is not None and math.isfinite(value)
+        }
+        for seed, trial in results.trials[row].items()
+    }
+
+
+def _ahead(pairs: Sequence[tuple[dict[int, float], dict[int, float]]], step: int) -> str:
+    """The mean of what curves have more than others at a step, starred where the interval leaves out 0."""
+    if not pairs or any(step not in curve for pair in pairs for curve in pair):
+        return ""
+    found = mean_interval([mine[step] - other[step] for mine, other in pairs])
+    return f"{found.mean:+.4f} {_code('*')}" if found.leaves_out_zero else f"{found.mean:+.4f}"
 
 
 def _code(mark: str) -> str:

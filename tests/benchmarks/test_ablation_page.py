@@ -15,7 +15,7 @@ from benchmarks.ablation.findings import findings
 from benchmarks.ablation.questions import QUESTIONS, answers, title
 from benchmarks.ablation.repeated import repeated
 from benchmarks.ablation.study_file import StudyFile, read_studies
-from benchmarks.ablation.tables import cost_table, pairs_table, rows_table, teachers_table
+from benchmarks.ablation.tables import cost_table, course_table, pairs_table, rows_table, teachers_table
 from kdkit.ablation import Results, Trial, write_report
 from kdkit.ablation.report import study_report
 from kdkit_pose.ablation import FULL, LONG, SMALL, pairs_of
@@ -114,6 +114,18 @@ def test_the_command_makes_the_first_study(make, size, named):
     text = ablation_page.make_page([make("mine", benchmark=benchmark)])
     assert f"kdkit-pose ablate --synthetic {named} --labels exact" in text
     assert "--json benchmarks/results/ablation/mine.json" in text
+
+
+def test_every_drawn_study_has_its_command_and_sizes_their_own_folder(make, tmp_path):
+    sizes = {"quick": SMALL, "slow": LONG}
+    studies = [
+        make(name, benchmark={"size": json.loads(json.dumps(asdict(size))), "labels": "coco"})
+        for name, size in sizes.items()
+    ]
+    text = ablation_page.make_page(studies)
+    assert text.count("kdkit-pose ablate --synthetic") == 2
+    assert "--out runs/benchmark --json benchmarks/results/ablation/quick.json" in text
+    assert "--out runs/benchmark-long --json benchmarks/results/ablation/slow.json" in text
 
 
 def test_the_committed_page_is_what_the_committed_files_give():
@@ -262,8 +274,8 @@ def test_two_files_have_a_section_and_an_answer_each(make, tmp_path):
     assert "    - [By hand](#second)\n        - **yes**: odkd minus plain +0.0100" in text
     assert "Read by hand: It is so.\n" in text
     assert "labels as COCO's are" in text
-    assert text.count("From `benchmarks/results/ablation/second.json`.") == 3  # teachers, rows and cost
-    assert text.count("From `benchmarks/results/ablation/first.json`.") == 4
+    assert text.count("From `benchmarks/results/ablation/second.json`.") == 4  # teachers, rows, way, cost
+    assert text.count("From `benchmarks/results/ablation/first.json`.") == 5  # and other pairs
     assert title(StudyFile("mine", {"config": {"student": "net"}})) == "mine: net"
 
 
@@ -305,6 +317,31 @@ def test_tables_hold_the_files_numbers(make):
     for pair, one in kept.items():
         assert shown[pair].difference.mean == pytest.approx(one["mean"])
         assert shown[pair].value in table + pairs_table(study)
+
+
+def test_the_way_there_is_told_by_steps(make):
+    study = make(gains={"plain": 0.0, "odkd": 0.02, "joint": 0.0001})
+    # Of another length, or never evaluated where the others were: it has no place there.
+    trials = {row: dict(study.results.trials[row]) for row in study.results.trials}
+    trials["longer"] = {seed: replace(one, steps=200) for seed, one in trials["plain"].items()}
+    trials["joint"][1] = replace(trials["joint"][1], curve=trials["joint"][1].curve[1:])
+    results = Results(trials, "val/AP", "plain")
+    lines = course_table(replace(study, content={**study.content, **results.to_json()})).splitlines()
+    assert lines[0] == "| row | 50 | 100 |"
+    half, whole = results.difference("odkd", "plain").mean / 2, results.difference("odkd", "plain").mean
+    assert lines[2] == f"| odkd | {half:+.4f} `*` | {whole:+.4f} `*` |"
+    assert lines[3] == f"| joint |  | {results.difference('joint', 'plain').mean:+.4f} |"
+    assert len(lines) == 4
+
+
+def test_one_evaluation_is_no_way(make):
+    study = make()
+    trials = {
+        row: {seed: replace(one, curve=one.curve[-1:]) for seed, one in by_seed.items()}
+        for row, by_seed in study.results.trials.items()
+    }
+    content = {**study.content, **Results(trials, "val/AP", "plain").to_json()}
+    assert not course_table(replace(study, content=content))
 
 
 def test_time_is_not_told(make):
