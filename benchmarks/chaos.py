@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ NET = "hrnet_w8_small"
 EPOCHS = 4
 MOMENTS = ("random", "writing", "before its name", "after its name", "stage", "metrics", "student", "start")
 """What a kill waits for; half of all are at a random moment after the first checkpoint."""
+TIMED = ("random", "start")
+"""Those that are so many seconds away."""
 
 
 @dataclass(frozen=True)
@@ -111,22 +114,17 @@ class Chaos:
         return saved - started, time.monotonic() - saved
 
     def kill(self, number: int, moment: str) -> Kill:
-        """Kill a run once, go on with it, and say what came of it."""
+        """Kill a run once, go on with it, and say what came of it.
+
+        A run that ends before its time comes, on a machine that is less busy than when runs were timed, is begun
+        anew and killed earlier.
+        """
         folder = self._out / f"kill-{number}"
         at = self._moment(moment)
         arguments = self._distill(folder.name)
-        if moment in ("random", "start"):
-            process = quiet(arguments)
-            if moment == "random":
-                wait_for_checkpoint(process, RunFolder(folder))
-            try:
-                process.wait(timeout=at)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            code = process.wait()
-        else:
-            child = [sys.executable, str(CHILD), moment, str(int(at)), *map(str, arguments)]
-            code = subprocess.run(child, check=False, capture_output=True).returncode
+        while (code := self._killed(folder, moment, at, arguments)) == 0 and moment in TIMED:
+            shutil.rmtree(folder)
+            at /= 2
         step = newest_step(RunFolder(folder))
         left = tuple(sorted(path.name for path in folder.glob("**/.*.*") if "lock" not in path.name))
         run(*arguments)
@@ -140,8 +138,22 @@ class Chaos:
             lines_identical=lines(self._out / "whole") == lines(folder),
         )
 
+    def _killed(self, folder: Path, moment: str, at: float, arguments: Sequence[object]) -> int:
+        """Start a run, kill it at its moment, and return how it ended: 0 where that was by itself."""
+        if moment not in TIMED:
+            child = [sys.executable, str(CHILD), moment, str(int(at)), *map(str, arguments)]
+            return subprocess.run(child, check=False, capture_output=True).returncode
+        process = quiet(arguments)
+        if moment == "random":
+            wait_for_checkpoint(process, RunFolder(folder))
+        try:
+            process.wait(timeout=at)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return process.wait()
+
     def _moment(self, moment: str) -> float:
-        if moment in ("random", "start"):
+        if moment in TIMED:
             return self._random.uniform(0.05, 0.95) * (self.training if moment == "random" else self.starting)
         occasions = {
             "writing": 2 * EPOCHS,
