@@ -116,7 +116,7 @@ def test_the_command_makes_the_first_study(make, size, named):
     assert "--json benchmarks/results/ablation/mine.json" in text
 
 
-def test_every_drawn_study_has_its_command_and_sizes_their_own_folder(make, tmp_path):
+def test_every_drawn_study_has_its_command_and_sizes_their_own_folder(make):
     sizes = {"quick": SMALL, "slow": LONG}
     studies = [
         make(name, benchmark={"size": json.loads(json.dumps(asdict(size))), "labels": "coco"})
