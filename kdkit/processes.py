@@ -11,6 +11,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from kdkit.errors import ConfigurationError, KdkitError
 from kdkit.shared_batches import OwnBatches, with_batch_sampler
 
+if distributed.is_available():
+    # Its functions' defaults are the process group that there is when it is imported. DDP imports it late; then
+    # the group outlives destroy_process_group, and its threads now and then abort a process that ends. Imported
+    # here, it comes before there is a group, and keeps none.
+    import torch.distributed.nn.functional
+
 T = TypeVar("T")
 
 

@@ -418,6 +418,7 @@ def test_what_the_user_put_into_eval_mode_stays_there(toy):
 THAW = """
 import sys
 from functools import partial
+from pathlib import Path
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel as DDP
@@ -449,10 +450,12 @@ def run(rank, folder, prepared):
     both = [torch.empty_like(weights) for _ in range(2)]
     torch.distributed.all_gather(both, weights)
     assert torch.equal(*both), "the processes went apart"
-    # DDP's own threads must not outlive the group, or the process aborts as it ends.
-    del distiller
     torch.distributed.barrier()
+    del distiller
     torch.distributed.destroy_process_group()
+    left = [thread.read_text().strip() for thread in Path("/proc/self/task").glob("*/comm")]
+    # They would now and then abort the process as it ends.
+    assert not [name for name in left if "gloo" in name], f"threads outlive their group: {left}"
 
 if __name__ == "__main__":
     torch.multiprocessing.spawn(run, (sys.argv[1], sys.argv[2] == "prepared"), nprocs=2)
