@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_held: set[int] = set()
+"""The open lock files of this process. Those that are forked from it, such as a loader's, close them: they live on
+for seconds after one that was killed, and would hold its claims as long."""
+
 
 @contextmanager
 def claim(path: Path, *, wait: bool) -> Iterator[bool]:
@@ -24,14 +28,14 @@ def claim(path: Path, *, wait: bool) -> Iterator[bool]:
         OSError: if the folder cannot be written to.
     """
     lock_file = path.with_name(f".{path.stem}.lock")
-    handle = _lock(lock_file, wait)
+    handle, process = _lock(lock_file, wait), os.getpid()
     try:
         yield handle is not None
     finally:
-        if handle is not None:
+        # A process that was forked meanwhile leaves this block, too, and has nothing to end.
+        if handle is not None and process == os.getpid():
             # Before it is unlocked: who locks it after this finds that it is no longer the file of that name.
             lock_file.unlink(missing_ok=True)
-            # Processes that were forked meanwhile, such as a loader's, hold the open file as well.
             _unlock(handle)
 
 
@@ -43,6 +47,7 @@ def _lock(path: Path, wait: bool) -> int | None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _has_name(handle, path):
+                _held.add(handle)
                 return handle
         except BlockingIOError:
             os.close(handle)
@@ -56,6 +61,7 @@ def _lock(path: Path, wait: bool) -> int | None:
 def _unlock(handle: int) -> None:
     import fcntl
 
+    _held.discard(handle)
     fcntl.flock(handle, fcntl.LOCK_UN)
     os.close(handle)
 
@@ -65,3 +71,12 @@ def _has_name(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def _hold_nothing() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hold_nothing)
