@@ -1,5 +1,6 @@
 """A command in several processes, as ``torchrun`` and ``accelerate launch`` start them."""
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -42,6 +43,8 @@ def joined(arguments: Sequence[str]) -> Iterator[None]:
             yield
     finally:
         if distributed.is_initialized():
+            # What is left of a run in cycles would keep the group, whose threads can abort a process that ends.
+            gc.collect()
             distributed.destroy_process_group()
 
 

@@ -80,18 +80,18 @@ class KeptCheckpoints:
         Raises:
             CheckpointError: if none can be read.
         """
-        damaged: dict[Path, CheckpointError] = {}
+        damaged: dict[Path, str] = {}  # no exceptions: they would keep this frame, and with it the whole run
         for path in self.to_go_on_from:
             try:
                 state = load_checkpoint(path)
             except CheckpointError as error:
-                damaged[path] = error
+                damaged[path] = str(error)
                 continue
             for other, reason in damaged.items():
                 aside = self.set_aside(other)
                 say([f"{reason}; it is kept as '{aside.name}', and '{path.name}' is taken in its place"])
             return state
-        raise next(iter(damaged.values()), CheckpointError(f"there is no checkpoint in '{self.folder}'"))
+        raise CheckpointError(next(iter(damaged.values()), f"there is no checkpoint in '{self.folder}'"))
 
     def aside(self, path: Path) -> Path:
         """Where a checkpoint is kept that is damaged."""

@@ -1,7 +1,9 @@
 """Checkpoints on disk: whole or not there, checked, and more than one."""
 
 import errno
+import gc
 import os
+import weakref
 
 import pytest
 import torch
@@ -82,6 +84,24 @@ def test_of_a_damaged_one_the_one_before_is_taken_and_it_is_said(kept):
     assert names(kept) == ["before-1.pt", "before-2.pt", "last.damaged"]
     kept.save(state(3), keep=3, best=False)
     assert [load_checkpoint(path)["step"] for path in kept.to_go_on_from] == [3, 2, 1]
+
+
+def test_a_damaged_one_keeps_nothing_of_its_reader_alive(kept):
+    """An error that is kept holds the frames it went through, and with them a run's networks."""
+    for step in (1, 2):
+        kept.save(state(step), keep=2, best=False)
+    kept.last.write_bytes(b"PK")
+
+    def read() -> weakref.ref[torch.nn.Module]:
+        network = torch.nn.Linear(1, 1)
+        kept.load(lambda lines: None)
+        return weakref.ref(network)
+
+    gc.disable()
+    try:
+        assert read()() is None
+    finally:
+        gc.enable()
 
 
 def test_if_all_are_damaged_the_newest_is_named_and_nothing_is_moved(kept):

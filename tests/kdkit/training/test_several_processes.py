@@ -37,7 +37,8 @@ def furthest(one: Path, other: Path) -> float:
 def alone(tmp_path_factory):
     """Every course's run in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    assert [code for code, _ in run_courses(1, folder, *together.COURSES)] == [0]
+    ended = run_courses(1, folder, *together.COURSES)
+    assert [code for code, _ in ended] == [0], ended
     return folder
 
 
@@ -82,7 +83,8 @@ def test_a_killed_process_ends_the_others_and_another_number_goes_on(alone, tmp_
     assert load_checkpoint(tmp_path / "odkd" / "checkpoints" / "last.pt")["distiller"]["curriculum"]["steps"] == 5
     # The newest one is damaged, too: all go on from the one before.
     (tmp_path / "odkd" / "checkpoints" / "last.pt").write_bytes(b"PK")
-    assert [code for code, _ in run_courses(3, tmp_path, "odkd")] == [0, 0, 0]
+    ended = run_courses(3, tmp_path, "odkd")
+    assert [code for code, _ in ended] == [0, 0, 0], ended
     assert lines(tmp_path / "odkd")[-1] == pytest.approx(lines(alone / "odkd")[-1], abs=1e-6, rel=0)
     assert furthest(alone / "odkd", tmp_path / "odkd") < 1e-6
 
