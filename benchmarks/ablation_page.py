@@ -25,6 +25,7 @@ from benchmarks.ablation.study_file import StudyFile, read_studies  # noqa: E402
 from benchmarks.ablation.tables import (  # noqa: E402
     cost_table,
     course_table,
+    decoders_table,
     networks_table,
     pairs_table,
     persons_table,
@@ -85,10 +86,15 @@ How much more AP than {baseline} each row of as many steps has on the way, by st
 the interval leaves out 0, as some of so many do by chance. The learning rate falls until the end, so that the
 first steps of this training are no shorter one.
 """
+DECODERS = """\
+The same students by the codec's own decoding around the highest cell and by the centroid of the peak. A row of the
+tables above is decoded by its own, that of its last stage's targets:
+"""
 AFTER_COMMANDS = """
 The pictures of persons are made by `python benchmarks/ablation_pictures.py`, from the trained students in a
 study's folder. A second run of a study in another folder, written to `benchmarks/results/ablation/repeated/` under
-the study's name, is compared with the first. [Compare recipes over seeds](../how-to/ablation.md) says how to do
+the study's name, is compared with the first. `python benchmarks/ablation_decoders.py` judges a study's students by
+each decoder. [Compare recipes over seeds](../how-to/ablation.md) says how to do
 all this with your own student and data.
 """
 
@@ -175,6 +181,8 @@ def _section(study: StudyFile) -> str:
         )
     if course := course_table(study):
         parts += [COURSE.format(baseline=study.results.baseline), course, source]
+    if decoders := decoders_table(study):
+        parts += [DECODERS, decoders, f"From `{study.decoders_path}`.\n"]
     parts += ["What each row is, and what one training of it costs:\n", cost_table(study), source]
     parts += [f"### What it says {{#{study.name}-findings}}\n", f"{findings(study)}\n"]
     if "reading" in study.notes:

@@ -11,7 +11,6 @@ ablation-<the result file's stem>-persons, on the page. Studies of persons of on
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,10 +26,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
 from benchmarks.ablation.persons import Person, Poses, compared_persons, most_changed  # noqa: E402
+from benchmarks.ablation.students import persons_of, students  # noqa: E402
 from kdkit import ConfigurationError, KdkitError  # noqa: E402
 from kdkit.files import write_atomically  # noqa: E402
 from kdkit_pose import models  # noqa: E402
-from kdkit_pose.ablation import BenchmarkSize, SyntheticBenchmark  # noqa: E402
 from kdkit_pose.data import CocoKeypoints, loader  # noqa: E402
 from kdkit_pose.evaluation import predict  # noqa: E402
 from kdkit_pose.report import draw_people  # noqa: E402
@@ -39,38 +38,6 @@ from kdkit_pose.report.canvas import INK, rasterize  # noqa: E402
 BATCH = 64
 GAP = 48
 """Pixels between the raised and the lowered."""
-
-
-def students(study: Path, row: str) -> dict[int, Path]:
-    """Return the files of a row's finished students by seed."""
-    found = {}
-    for path in sorted((study / row).glob("seed-*/trial.json")):
-        seed = re.fullmatch(r"seed-(\d+)", path.parent.name)
-        student = path.parent / "run" / "student.safetensors"
-        if seed and student.exists():
-            found[int(seed[1])] = student
-    return found
-
-
-def persons_of(study: Path, annotations: Path | None, images: Path | None, student: Path) -> CocoKeypoints:
-    """Return the persons that a study was judged on.
-
-    Raises:
-        ConfigurationError: it is of persons that are not given, or there are others now.
-    """
-    config = json.loads((study / "study.json").read_text(encoding="utf-8"))
-    if annotations is not None and images is not None:
-        codec = models.load(student).codec
-        if codec is None:
-            raise ConfigurationError(f"'{student}' does not say which codec it was trained with")
-        return CocoKeypoints(annotations, images, codec=codec)
-    if "benchmark" not in config:
-        raise ConfigurationError(f"'{study}' is of persons of its own: give --annotations and --images")
-    size = {name: tuple(v) if isinstance(v, list) else v for name, v in config["benchmark"]["size"].items()}
-    benchmark = SyntheticBenchmark(study.parent, BenchmarkSize(**size), config["benchmark"]["labels"])
-    if benchmark.evaluator().fingerprint() != config["validation"]:
-        raise ConfigurationError(f"the people beside '{study}' are others than those that it was judged on")
-    return benchmark.validation()
 
 
 def poses(student: Path, data: CocoKeypoints) -> Poses:

@@ -22,6 +22,7 @@ class StudyFile:
         persons: where plain and distilled students differ most, as ``ablation_pictures.py`` writes it.
         repeated: the report of a second run of some of its trainings.
         networks: what the networks that the rows began with are worth, as ``real_ablation.py`` writes it.
+        decoders: what its students are worth by each decoder, as ``ablation_decoders.py`` writes it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StudyFile:
     persons: Mapping[str, Any] | None = None
     repeated: Mapping[str, Any] | None = None
     networks: Mapping[str, Any] | None = None
+    decoders: Mapping[str, Any] | None = None
 
     @cached_property
     def results(self) -> Results:
@@ -50,6 +52,11 @@ class StudyFile:
     def networks_path(self) -> str:
         """Where the file of its networks is, from the project's root."""
         return f"benchmarks/results/ablation/networks/{self.name}.json"
+
+    @property
+    def decoders_path(self) -> str:
+        """Where the file of its students by each decoder is, from the project's root."""
+        return f"benchmarks/results/ablation/decoders/{self.name}.json"
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -89,7 +96,7 @@ def read_studies(
 
     Args:
         folder: of the files; in its folders ``repeated`` are second runs, in ``networks`` what rows began with,
-            under the same names.
+            in ``decoders`` what students are worth by each decoder, under the same names.
         notes: what is said by hand, by the files' stems.
         images: the folder of the pictures of persons.
 
@@ -105,6 +112,7 @@ def read_studies(
             persons=None if images is None else _read_if_there(images / f"ablation-{name}-persons.json"),
             repeated=again.get(name),
             networks=_read_if_there(folder / "networks" / f"{name}.json"),
+            decoders=_read_if_there(folder / "decoders" / f"{name}.json"),
         )
         for name in ordered
     ]

@@ -103,6 +103,29 @@ def networks_table(study: StudyFile) -> str:
     return table(["network", *(f"AP after {name}" for name in learned)], lines, words=1)
 
 
+def decoders_table(study: StudyFile) -> str:
+    """Return a line a row whose students were judged by each decoder: how much more the second finds."""
+    if study.decoders is None:
+        return ""
+    lines = []
+    for row, by_seed in study.decoders["AP"].items():
+        peak, centroid = ([found[name] for found in by_seed.values()] for name in ("peak", "centroid"))
+        found = mean_interval([one - other for one, other in zip(centroid, peak, strict=True)])
+        means = (f"{mean_interval(values).mean:.4f}" for values in (peak, centroid))
+        cells = (row, study.decoders["own"][row], str(len(by_seed)), *means)
+        lines.append((*cells, interval_words(found, sign=True), _code("*" if found.leaves_out_zero else "")))
+    head = [
+        "row",
+        "its own",
+        "seeds",
+        "AP by peak",
+        "AP by centroid",
+        "centroid minus peak (95% interval)",
+        "mark",
+    ]
+    return table(head, lines, words=2)
+
+
 def persons_table(study: StudyFile) -> str:
     """Return a line a person of those that are drawn."""
     persons = study.persons

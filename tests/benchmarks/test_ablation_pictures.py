@@ -1,12 +1,10 @@
 """The persons on whom students differ most: found by OKS, drawn both ways."""
 
 import json
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from pycocotools.cocoeval import COCOeval
 
 from benchmarks import ablation_pictures
@@ -15,14 +13,11 @@ from benchmarks.ablation.study_file import StudyFile
 from benchmarks.ablation.tables import persons_table
 from benchmarks.ablation_page import _persons
 from kdkit import ConfigurationError
-from kdkit_pose import models
-from kdkit_pose.ablation import SMALL, SyntheticBenchmark
+from kdkit_pose.ablation import SMALL
+from kdkit_pose.codecs import DARK
 from kdkit_pose.evaluation import load_annotations
 from kdkit_pose.skeleton import COCO
-from kdkit_pose.synthetic import SyntheticPeople, write_coco
-
-NET = "hrnet_w8_small"
-TOY = replace(SMALL, train_pictures=2, val_pictures=4, input_size=(64, 64), teacher=NET, student=NET)
+from kdkit_pose.synthetic import SyntheticPeople
 
 
 def person(place, difference):
@@ -76,27 +71,6 @@ def test_a_persons_oks_is_the_mean_over_seeds_and_the_most_ordinary_seed_is_draw
     assert found.seed == 1
     assert compared_persons([annotation], plain, distilled, COCO.sigmas, 18) == []
     assert compared_persons([annotation], {0: {}}, {0: distilled[0]}, COCO.sigmas, 1) == []
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """Make the folder of a study whose students have learned nothing."""
-    folder = tmp_path_factory.mktemp("benchmark")
-    benchmark = SyntheticBenchmark(folder, TOY, cpu=True)
-    with pytest.MonkeyPatch.context() as patch:  # processes that draw take longer to start
-        in_this_process = lambda *arguments, workers, **options: write_coco(*arguments, **options)  # noqa: E731
-        patch.setattr("kdkit_pose.ablation.drawn_people.write_coco", in_this_process)
-        benchmark.validation()
-    study = folder / "exact-net"
-    for place, row in enumerate(("plain", "odkd", "fpd")):
-        for seed in (0, 1) if row != "fpd" else ():
-            torch.manual_seed(10 * place + seed)
-            run = study / row / f"seed-{seed}" / "run"
-            models.save(models.create(NET), run / "student.safetensors", **benchmark.codec.to_metadata())
-            (run.parent / "trial.json").write_text("{}")
-    config = {"benchmark": benchmark.describe(), "validation": benchmark.evaluator().fingerprint()}
-    (study / "study.json").write_text(json.dumps(config))
-    return study
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +149,7 @@ def test_other_people_are_refused(study, tmp_path):
     given = ablation_pictures.persons_of(
         *(copy, people / "annotations" / "person_keypoints_val.json", people / "images", student)
     )
-    assert given.codec.same_convention(SyntheticBenchmark(study.parent, TOY).codec)
+    assert given.codec.same_convention(DARK((64, 64), SMALL.sigma))
 
 
 def test_only_pictures_are_written(study, capsys):
