@@ -222,6 +222,11 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
         "odkd_truncate": PoseRow(
             "odkd, the senior's values below 0.1 left out", _BOTH, _taught_through(Truncate(0.1))
         ),
+        "odkd_everywhere": PoseRow(
+            "odkd, its teachers learned from also at keypoints that are not labelled",
+            *(_BOTH, _odkd(teacher_region=None)),
+        ),
+        "odkd_alpha_0.8": PoseRow("odkd, the teacher having 0.8 of the loss, not 0.5", _BOTH, _odkd(alpha=0.8)),
         "odkd_early": PoseRow("odkd, a quarter with the primary", _BOTH, _odkd(share=0.25)),
         "odkd_late": PoseRow("odkd, three quarters with the primary", _BOTH, _odkd(share=0.75)),
         "odkd_multiply": PoseRow(

@@ -74,6 +74,22 @@ def test_the_second_stage_alone_is_transformed(plan, name, truth, taught):
     assert transforms(curriculum, "taught") == [{Identity()}, {taught}]
 
 
+def test_where_and_how_much_teachers_are_learned_from(plan):
+    found = {
+        name: {
+            (isinstance(one, Distill), one.region, round(one.schedule.values()[0], 6))
+            for stage in ROWS[name].curriculum(plan)
+            for one in stage.objectives
+        }
+        for name in ("odkd", "odkd_everywhere", "odkd_alpha_0.8")
+    }
+    assert found == {
+        "odkd": {(False, "visible", 0.5), (True, "visible", 0.5)},
+        "odkd_everywhere": {(False, "visible", 0.5), (True, None, 0.5)},
+        "odkd_alpha_0.8": {(False, "visible", 0.2), (True, "visible", 0.8)},
+    }
+
+
 @pytest.mark.parametrize(("name", "first"), [("odkd", 4), ("odkd_early", 2), ("odkd_late", 6)])
 def test_when_teachers_change(plan, name, first):
     assert [stage.until.length().amount for stage in ROWS[name].curriculum(plan)] == [first, 8 - first]
