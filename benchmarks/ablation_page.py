@@ -94,8 +94,8 @@ AFTER_COMMANDS = """
 The pictures of persons are made by `python benchmarks/ablation_pictures.py`, from the trained students in a
 study's folder. A second run of a study in another folder, written to `benchmarks/results/ablation/repeated/` under
 the study's name, is compared with the first. `python benchmarks/ablation_decoders.py` judges a study's students by
-each decoder. [Compare recipes over seeds](../how-to/ablation.md) says how to do
-all this with your own student and data.
+each decoder. [Compare recipes over seeds](../how-to/ablation.md) says how to do all this with your own student and
+data.
 """
 
 

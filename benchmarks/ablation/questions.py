@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.ablation.comparison import Comparison
+from benchmarks.ablation.comparison import Comparison, known
 from benchmarks.ablation.study_file import StudyFile
 
 
@@ -49,7 +49,8 @@ QUESTIONS = (
 
 def answers(studies: Sequence[StudyFile]) -> str:
     """Return every question that a study has rows for, with its answers by study."""
-    return "\n".join(text for question in QUESTIONS if (text := _answered(question, studies)))
+    texts = [*(_answered(question, studies) for question in QUESTIONS), _versions(studies)]
+    return "\n".join(filter(None, texts))
 
 
 def answer(comparison: Comparison, otherwise: str = "no") -> str:
@@ -83,6 +84,35 @@ def _answered(question: Question, studies: Sequence[StudyFile]) -> str:
 def _line(one: Comparison, otherwise: str) -> str:
     line = f"**{answer(one, otherwise)}**: {one.name} {one.value}"
     return line if one.verdict == "open" else f"{line} `{one.mark}`, {one.seeds}"
+
+
+def _versions(studies: Sequence[StudyFile]) -> str:
+    """What the rows that vary ODKD are beside it, of each study that has two or more of them."""
+    lines = []
+    for study in studies:
+        tried = known(
+            one
+            for comparison in study.comparisons
+            for one in (comparison, comparison.turned)
+            if one.other == "odkd" and re.fullmatch("(odkd|binary)_.+", one.variant)
+        )
+        if len(tried) > 1:
+            lines.append(f"    - [{title(study)}](#{study.name})\n        - {_told_apart(tried)}")
+    return "\n".join(["- **Is another version of ODKD better?**", *lines]) if lines else ""
+
+
+def _told_apart(tried: Sequence[Comparison]) -> str:
+    clear = {verdict: [one for one in tried if one.verdict == verdict] for verdict in ("better", "worse")}
+    parts = [
+        f"**{verdict}**: {', '.join(f'{one.name} {one.value} `{one.mark}`' for one in found)}"
+        for verdict, found in clear.items()
+        if found
+    ]
+    if rest := [one for one in tried if one.verdict == "open"]:
+        parts.append(f"**not told from it**: {', '.join(one.variant for one in rest)}")
+    chance = len(tried) / 20
+    head = f"of {len(tried)} rows beside odkd, about {chance:.1f} of which chance alone would mark, "
+    return head + "; ".join(parts)
 
 
 def _of_teachers(study: StudyFile) -> str:

@@ -15,6 +15,9 @@ _PAIRS = (
     # The mask, in two stages and in one.
     ("odkd", "odkd_blind"),
     ("senior_only", "fpd"),
+    # Binary targets in both stages, by each loss.
+    ("binary_mse", "odkd"),
+    ("binary_bce", "odkd"),
     # The loss on binary targets alone, and the second stage's rate alone.
     ("binary_bce", "binary_mse_sigmoid"),
     ("odkd_low", "odkd_restart"),

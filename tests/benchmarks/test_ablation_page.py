@@ -224,11 +224,28 @@ def test_an_order_that_is_better_the_other_way_round_matters(make):
     assert "**yes, the other way round**: odkd minus reversed -0.0200" in answers([study])
 
 
+def test_versions_of_odkd_are_told_apart_from_it(make):
+    lines = answers([make()]).splitlines()
+    at = lines.index("- **Is another version of ODKD better?**")
+    assert lines[at + 1] == "    - [drawn people, 1,000 pictures, exact labels, learning_net](#small)"
+    told = lines[at + 2]
+    assert told.startswith(
+        "        - of 3 rows beside odkd, about 0.1 of which chance alone would mark, "
+        "**better**: odkd_both_0.3 minus odkd +0.0300 ("
+    )
+    assert "; **worse**: odkd_blind minus odkd -0.0080 (" in told
+    assert ", odkd_both minus odkd -0.0500 (" in told
+    gains = {"plain": 0.0, "odkd": 0.02, "odkd_early": 0.0202, "binary_mse": 0.0201}
+    told = answers([make("alike", gains=gains)]).splitlines()[-1]
+    assert told.endswith(", **not told from it**: binary_mse, odkd_early")
+
+
 def test_a_question_without_its_rows_is_left_out(make):
     study = make(gains={"plain": 0.0, "odkd": 0.02}, teachers={})
     text = answers([study])
     assert QUESTIONS[0].text in text
     assert all(question.text not in text for question in QUESTIONS[1:])
+    assert "Is another version" not in text
     assert teachers_table(study) == ""
     assert pairs_table(study) == ""
     page = ablation_page.make_page([study])
