@@ -18,6 +18,9 @@ _PAIRS = (
     # Binary targets in both stages, by each loss.
     ("binary_mse", "odkd"),
     ("binary_bce", "odkd"),
+    # One teacher or two, and how much of it, where they are learned from everywhere.
+    ("odkd_everywhere", "senior_only_everywhere"),
+    ("odkd_everywhere_alpha_0.8", "odkd_alpha_0.8"),
     # The loss on binary targets alone, and the second stage's rate alone.
     ("binary_bce", "binary_mse_sigmoid"),
     ("odkd_low", "odkd_restart"),

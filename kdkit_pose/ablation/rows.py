@@ -227,6 +227,13 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
             *(_BOTH, _odkd(teacher_region=None)),
         ),
         "odkd_alpha_0.8": PoseRow("odkd, the teacher having 0.8 of the loss, not 0.5", _BOTH, _odkd(alpha=0.8)),
+        "odkd_everywhere_alpha_0.8": PoseRow(
+            "odkd_everywhere and odkd_alpha_0.8 in one", _BOTH, _odkd(teacher_region=None, alpha=0.8)
+        ),
+        "senior_only_everywhere": PoseRow(
+            "senior_only, learned from also at keypoints that are not labelled",
+            *(("senior",), _alone(recipes.senior_only, "senior", binarized="none", teacher_region=None)),
+        ),
         "odkd_early": PoseRow("odkd, a quarter with the primary", _BOTH, _odkd(share=0.25)),
         "odkd_late": PoseRow("odkd, three quarters with the primary", _BOTH, _odkd(share=0.75)),
         "odkd_multiply": PoseRow(

@@ -81,12 +81,13 @@ def test_where_and_how_much_teachers_are_learned_from(plan):
             for stage in ROWS[name].curriculum(plan)
             for one in stage.objectives
         }
-        for name in ("odkd", "odkd_everywhere", "odkd_alpha_0.8")
+        for name in ("odkd", "odkd_everywhere", "odkd_alpha_0.8", "odkd_everywhere_alpha_0.8")
     }
     assert found == {
         "odkd": {(False, "visible", 0.5), (True, "visible", 0.5)},
         "odkd_everywhere": {(False, "visible", 0.5), (True, None, 0.5)},
         "odkd_alpha_0.8": {(False, "visible", 0.2), (True, "visible", 0.8)},
+        "odkd_everywhere_alpha_0.8": {(False, "visible", 0.2), (True, None, 0.8)},
     }
 
 
