@@ -60,7 +60,7 @@ There are no results yet. The small study takes hours on two CPU cores, and can 
 STUDY_COMMAND = """\
 kdkit-pose ablate --synthetic {size} --labels {labels} --processes 2 \\
     --rows {rows} \\
-    --seeds {seeds} --out runs/{out} --json benchmarks/results/ablation/{name}.json
+    --seeds {seeds} --out runs/{out}{json}
 """
 PAGE_COMMAND = "make results    # this page, from all files in benchmarks/results/ablation/\n"
 READING = """
@@ -114,22 +114,39 @@ def _commands(studies: Sequence[StudyFile]) -> str:
         commands = "".join(_command(study) for study in drawn)
     else:
         commands = STUDY_COMMAND.format(
-            name="small-coco", size="small", labels="coco", rows="core", seeds="0,1,2", out="benchmark"
+            size="small", labels="coco", rows="core", seeds="0,1,2", out="benchmark", json=_json("small-coco")
         )
     return f"\n```sh\n{commands}{PAGE_COMMAND}```\n"
 
 
 def _command(study: StudyFile) -> str:
-    size, content = _size(study), study.content
-    return STUDY_COMMAND.format(
-        name=study.name,
-        size=size,
-        labels=study.config["benchmark"]["labels"],
-        rows=",".join(content["variants"]),
-        seeds=",".join(map(str, content["seeds"])),
-        # Sizes have teachers of their own.
-        out="benchmark" if size == "small" else f"benchmark-{size}",
+    """How to make a study anew: the seeds that few rows have, then the rest and the file."""
+    size, results = _size(study), study.results
+    seeds, trials = study.content["seeds"], results.trials
+    # A row that is not finished lacks some of these.
+    common = [seed for seed in seeds if 2 * sum(seed in by_seed for by_seed in trials.values()) > len(trials)]
+    further: dict[tuple[int, ...], list[str]] = {}
+    for row, by_seed in trials.items():
+        if extra := tuple(seed for seed in by_seed if seed not in common):
+            further.setdefault(extra, [results.baseline]).append(row)
+    grids = [(list(dict.fromkeys(rows)), extra, "") for extra, rows in further.items()]
+    grids.append((list(study.content["variants"]), tuple(common), _json(study.name)))
+    return "".join(
+        STUDY_COMMAND.format(
+            size=size,
+            labels=study.config["benchmark"]["labels"],
+            rows=",".join(rows),
+            seeds=",".join(map(str, of_rows)),
+            # Sizes have teachers of their own.
+            out="benchmark" if size == "small" else f"benchmark-{size}",
+            json=json_option,
+        )
+        for rows, of_rows, json_option in grids
     )
+
+
+def _json(study: str) -> str:
+    return f" --json benchmarks/results/ablation/{study}.json"
 
 
 def _size(study: StudyFile) -> str:

@@ -53,8 +53,14 @@ def _unfinished(study: StudyFile) -> list[str]:
     missing = seeds_missing(study)
     if not missing:
         return []
-    told = ", ".join(f"{name} (seed {_list(map(str, seeds))})" for name, seeds in missing.items())
-    return [f"Not finished: {told}."]
+    rows_by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for name, seeds in missing.items():
+        rows_by_seeds.setdefault(tuple(seeds), []).append(name)
+    told = "; ".join(
+        f"seed{'s' if len(seeds) > 1 else ''} {_list(map(str, seeds))} of {_list(rows)}"
+        for seeds, rows in rows_by_seeds.items()
+    )
+    return [f"Not trained: {told}. A difference is over the seeds that both rows have."]
 
 
 def _count(among: list[Comparison]) -> str:

@@ -269,6 +269,20 @@ def test_the_page_s_command_makes_the_study_with_all_its_rows(make):
     assert "--json benchmarks/results/ablation/small.json" in text
 
 
+def test_seeds_that_few_rows_have_get_a_command_of_their_own(make):
+    study = make(gains={"plain": 0.0, "odkd": 0.02, "joint": 0.01, "reversed": 0.03, "fpd": 0.01})
+    trials = {row: dict(by_seed) for row, by_seed in study.results.trials.items()}
+    for row in ("plain", "odkd"):
+        trials[row] |= dict.fromkeys((3, 4), trials[row][0])
+    del trials["joint"][2]
+    content = {**study.content, **Results(trials, "val/AP", "plain").to_json(), "seeds": [0, 1, 2, 3, 4]}
+    text = ablation_page.make_page([replace(study, content=content)])
+    more = "    --rows plain,odkd \\\n    --seeds 3,4 --out runs/benchmark\n"
+    rest = "    --rows plain,odkd,joint,reversed,fpd \\\n    --seeds 0,1,2 --out runs/benchmark --json benchmarks/"
+    assert 0 < text.index(more) < text.index(rest)
+    assert "Not trained: seeds 2, 3 and 4 of joint; seeds 3 and 4 of reversed and fpd." in text
+
+
 def test_one_seed_answers_nothing(make, tmp_path):
     study = make(seeds=(0,))
     text = ablation_page.make_page([study])
@@ -398,7 +412,7 @@ def test_what_is_unfinished_is_said(make):
     trials["joint"] = {}
     less = StudyFile("small", {**study.content, "trials": trials})
     text = findings(less)
-    assert "Not finished: joint (seed 0, 1 and 2), reversed (seed 1 and 2)." in text
+    assert "Not trained: seeds 0, 1 and 2 of joint; seeds 1 and 2 of reversed. A difference is over the" in text
     page = ablation_page.make_page([less])
     assert "odkd minus joint" not in page
     assert "**not shown with 1 seed**: odkd minus reversed" in page
