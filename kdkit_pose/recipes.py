@@ -57,28 +57,32 @@ def odkd(
 ) -> Curriculum:
     """Return Orderly Dual-Teacher Knowledge Distillation: the primary teacher's stage, then the senior's.
 
-    What the paper leaves open is an argument here, with our default.
+    What the paper leaves open is an argument here, with our default. ``docs/performance/ablation.md`` has a row
+    for most other choices (``odkd_...``), on drawn people: none of them was better by more than the seeds' chance.
 
     Args:
         primary: the weaker teacher, which teaches keypoints.
         senior: the stronger teacher, which also sees the person's mask.
         primary_until: the first stage's epochs, or the condition that ends it.
         senior_until: the second stage's.
-        alpha: the teacher's share of the loss, in [0, 1]; the ground truth has the rest.
+        alpha: the teacher's share of the loss, in [0, 1]; the ground truth has the rest. FPD's 0.5; 0.8 was not
+            told from it (row ``odkd_alpha_0.8``).
         threshold: of :class:`Binarize`. Not published; 0.5 keeps a disc of 2.35 cells at sigma 2. Discs of 0.3
             to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``).
         primary_binarized: which targets are binarized in the first stage. None, since an under-trained
             student learns less from discs.
-        senior_binarized: which targets are binarized in the second stage. Both, so that they agree; it is the
-            paper's, and the rows ``odkd`` and ``odkd_both`` of ``docs/performance/ablation.md`` show no gain.
+        senior_binarized: which targets are binarized in the second stage. Both, so that they agree. That is the
+            paper's, and stays the default though it does not help on drawn people: there the row ``odkd``, which
+            binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more than the seeds'
+            chance.
         loss: of student and target.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
             them.
         teacher_region: where teachers are learned from. By default at labelled keypoints, as the ground truth
-            is. ``None``, everywhere, for data that keeps unlabelled persons: nothing of these is ``visible``, so
-            by default they would teach nothing.
+            is; ``None``, everywhere, was not told from it (row ``odkd_everywhere``), and is for data that keeps
+            unlabelled persons: nothing of these is ``visible``, so by default they would teach nothing.
 
     Raises:
         ConfigurationError: if a value is out of its range, or no output or one twice is named.
