@@ -18,6 +18,11 @@ _PAIRS = (
     # Binary targets in both stages, by each loss.
     ("binary_mse", "odkd"),
     ("binary_bce", "odkd"),
+    # Teachers and binarization, where the loss is binary cross-entropy in all rows.
+    ("binary_bce", "plain_binary_bce"),
+    ("binary_bce", "odkd_bce"),
+    ("odkd_bce", "plain_bce"),
+    ("plain_binary_bce", "plain_bce"),
     # One teacher or two, and how much of it, where they are learned from everywhere.
     ("odkd_everywhere", "senior_only_everywhere"),
     ("odkd_everywhere_alpha_0.8", "odkd_alpha_0.8"),

@@ -17,6 +17,7 @@ from kdkit import (
     Ramp,
     RunEpochs,
     Schedule,
+    Stage,
     Step,
     TargetTransform,
     Teacher,
@@ -120,21 +121,24 @@ def _joint(plan: Plan) -> Curriculum:
     return recipes.joint(plan.teachers["primary"], plan.teachers["senior"], until=plan.epochs, **plan.shared)
 
 
-def _plain(plan: Plan) -> Curriculum:
-    return recipes.supervised(until=plan.epochs, **plan.shared)
+def _plain(**options: Any) -> Callable[[Plan], Curriculum]:
+    return lambda plan: recipes.supervised(until=plan.epochs, **plan.shared, **options)
 
 
-def _taught_through(transform: TargetTransform) -> Callable[[Plan], Curriculum]:
-    """ODKD whose senior's heatmaps go through a transform."""
+def _taught_through(
+    transform: TargetTransform, teachers: Sequence[str] = ("senior",), **options: Any
+) -> Callable[[Plan], Curriculum]:
+    """ODKD in which the heatmaps of some stages' teachers go through a transform."""
 
-    def build(plan: Plan) -> Curriculum:
-        primary, senior = _odkd()(plan)
+    def through(stage: Stage) -> Stage:
         objectives = [
-            replace(one, transform=transform) if isinstance(one, Distill) else one for one in senior.objectives
+            replace(one, transform=transform) if isinstance(one, Distill) else one for one in stage.objectives
         ]
-        return Curriculum(primary, replace(senior, objectives=objectives))
+        return replace(stage, objectives=objectives)
 
-    return build
+    return lambda plan: Curriculum(
+        *(through(stage) if stage.name in teachers else stage for stage in _odkd(**options)(plan))
+    )
 
 
 def _plateau(plan: Plan) -> Curriculum:
@@ -197,8 +201,8 @@ _BINARY: Mapping[str, Any] = {"primary_binarized": "both", "senior_binarized": "
 
 ROWS: Mapping[str, PoseRow] = MappingProxyType(
     {
-        "plain": PoseRow("ground truth alone", (), _plain),
-        "plain_twice": PoseRow("ground truth alone, for twice as long", (), _plain, budget=2.0),
+        "plain": PoseRow("ground truth alone", (), _plain()),
+        "plain_twice": PoseRow("ground truth alone, for twice as long", (), _plain(), budget=2.0),
         "fpd": PoseRow("one teacher like the senior, without the mask", ("blind",), _alone(recipes.fpd, "blind")),
         "primary_only": PoseRow("the primary teacher", ("primary",), _alone(recipes.primary_only, "primary")),
         "senior_only": PoseRow(
@@ -252,6 +256,20 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
             *(_BOTH, _odkd(**_BINARY, loss=losses.bce)),
             activation="sigmoid",
         ),
+        "plain_bce": PoseRow(
+            "plain, its heatmaps behind a sigmoid, by binary cross-entropy",
+            *((), _plain(loss=losses.bce)),
+            activation="sigmoid",
+        ),
+        "plain_binary_bce": PoseRow(
+            "plain_bce, the truth binarized", (), _plain(loss=losses.bce, binarized=True), activation="sigmoid"
+        ),
+        "odkd_bce": PoseRow(
+            "odkd, its student's heatmaps behind a sigmoid, by binary cross-entropy; the teachers' values below 0 "
+            "count as 0",
+            *(_BOTH, _taught_through(Truncate(0.0), ("primary", "senior"), loss=losses.bce)),
+            activation="sigmoid",
+        ),
         "odkd_plateau": PoseRow(
             "odkd, switched when val/AP, on the very persons that rows are judged on, has not risen for 2 "
             "evaluations, or after three quarters",
@@ -272,7 +290,8 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
 
 ``odkd_plateau`` chooses by held-out data when to switch, and is judged on the same: its AP is a little flattered.
 ``binary_mse`` has the network of the other rows, ``binary_mse_sigmoid`` that of ``binary_bce``, which therefore
-differ in the loss alone.
+differ in the loss alone. ``plain_binary_bce``, ``odkd_bce`` and ``plain_bce`` are ``binary_bce`` without its
+teachers, without its binarization, and without both.
 """
 
 CORE = ("plain", "fpd", "primary_only", "senior_only", "joint", "odkd", "reversed", "odkd_both")

@@ -108,6 +108,25 @@ def test_binary_rows_are_binary_throughout(plan, name):
     assert row.activation == ("none" if name == "binary_mse" else "sigmoid")
 
 
+@pytest.mark.parametrize(
+    ("name", "truth", "taught"),
+    [
+        ("plain_bce", Identity(), set()),
+        ("plain_binary_bce", Binarize(0.5), set()),
+        ("odkd_bce", Identity(), {Truncate(0.0)}),
+        ("binary_bce", Binarize(0.5), {Binarize(0.5)}),
+    ],
+)
+def test_rows_by_cross_entropy_differ_in_teachers_and_binarization_alone(plan, name, truth, taught):
+    row = ROWS[name]
+    curriculum = row.curriculum(plan)
+    assert row.activation == "sigmoid"
+    for stage in curriculum:
+        assert {one.loss for one in stage.objectives} == {losses.bce}
+        assert {one.transform for one in stage.objectives if not isinstance(one, Distill)} == {truth}
+        assert {one.transform for one in stage.objectives if isinstance(one, Distill)} == taught
+
+
 def walk(plan, name, metrics=()):
     """Go through a row, ten steps an epoch; return stage, rate and the weights before every step."""
     curriculum, metrics = ROWS[name].curriculum(plan), list(metrics)
