@@ -58,7 +58,8 @@ def odkd(
     """Return Orderly Dual-Teacher Knowledge Distillation: the primary teacher's stage, then the senior's.
 
     What the paper leaves open is an argument here, with our default. ``docs/performance/ablation.md`` has a row
-    for most other choices (``odkd_...``), on drawn people: none of them was better by more than the seeds' chance.
+    for most other choices (``odkd_...``), on drawn people: of these the loss alone was better by more than the
+    seeds' chance.
 
     Args:
         primary: the weaker teacher, which teaches keypoints.
@@ -75,7 +76,9 @@ def odkd(
             paper's, and stays the default though it does not help on drawn people: there the row ``odkd``, which
             binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more than the seeds'
             chance.
-        loss: of student and target.
+        loss: of student and target. In a short training, students behind a sigmoid learned far more by
+            :func:`kdkit.losses.bce` on targets binarized in both stages (row ``binary_bce``), but no less without
+            teachers (``plain_binary_bce``). MSE is FPD's, and stays the default until longer trainings say more.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
