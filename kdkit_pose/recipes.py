@@ -73,9 +73,9 @@ def odkd(
         primary_binarized: which targets are binarized in the first stage. None, since an under-trained
             student learns less from discs.
         senior_binarized: which targets are binarized in the second stage. Both, so that they agree. That is the
-            paper's, and stays the default though it does not help on drawn people: there the row ``odkd``, which
-            binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more than the seeds'
-            chance.
+            paper's, and stays the default though under MSE it does not help on drawn people: there the row
+            ``odkd``, which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more
+            than the seeds' chance. Under binary cross-entropy it helped (``binary_bce`` beside ``odkd_bce``).
         loss: of student and target. In a short training, students behind a sigmoid learned far more by
             :func:`kdkit.losses.bce` on targets binarized in both stages (row ``binary_bce``), but no less without
             teachers (``plain_binary_bce``). MSE is FPD's, and stays the default until longer trainings say more.

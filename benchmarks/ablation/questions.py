@@ -38,11 +38,22 @@ class Question:
 
 
 QUESTIONS = (
-    Question("Does ODKD beat the plain student at equal steps?", (("odkd", "plain"), ("odkd_both", "plain"))),
+    Question(
+        "Does ODKD beat the plain student at equal steps?",
+        (("odkd", "plain"), ("odkd_both", "plain"), ("odkd_bce", "plain_bce"), ("binary_bce", "plain_binary_bce")),
+    ),
     Question(
         "Does the order matter?", (("odkd", "reversed"), ("odkd", "joint")), otherwise="yes, the other way round"
     ),
-    Question("Does binarization help?", (("odkd_(truth|teacher)", "odkd"), (r"odkd_both(_[\d.]+)?", "odkd"))),
+    Question(
+        "Does binarization help?",
+        (
+            ("odkd_(truth|teacher)", "odkd"),
+            (r"odkd_both(_[\d.]+)?", "odkd"),
+            ("binary_bce", "odkd_bce"),
+            ("plain_binary_bce", "plain_bce"),
+        ),
+    ),
     Question("Does the mask help?", (("odkd", "odkd_blind"), ("senior_only", "fpd")), teachers=True),
 )
 

@@ -240,6 +240,19 @@ def test_versions_of_odkd_are_told_apart_from_it(make):
     assert told.endswith(", **not told from it**: binary_mse, odkd_early")
 
 
+def test_rows_of_another_loss_answer_beside_each_other(make):
+    gains = {"plain": 0.0, "odkd_bce": 0.02, "plain_bce": 0.01, "binary_bce": 0.03, "plain_binary_bce": 0.04}
+    text = answers([make(gains=gains)])
+    ahead, binarized = text.split("Does binarization help?")
+    for line in ("**yes**: odkd_bce minus plain_bce +0.0100", "**no**: binary_bce minus plain_binary_bce -0.0100"):
+        assert line in ahead
+    for line in (
+        "**yes**: binary_bce minus odkd_bce +0.0100",
+        "**yes**: plain_binary_bce minus plain_bce +0.0300",
+    ):
+        assert line in binarized
+
+
 def test_a_question_without_its_rows_is_left_out(make):
     study = make(gains={"plain": 0.0, "odkd": 0.02}, teachers={})
     text = answers([study])
