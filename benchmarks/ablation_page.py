@@ -39,8 +39,12 @@ RESULTS = ROOT / "benchmarks" / "results" / "ablation"
 PAGE = ROOT / "docs" / "performance" / "ablation.md"
 IMAGES = ROOT / "docs" / "images"
 
-# As many as have colours of their own.
-CURVES = ("plain", "primary_only", "senior_only", "joint", "reversed", "odkd", "odkd_both")
+# The first that a study has, as many as have colours of their own.
+CURVES = (
+    *("plain", "primary_only", "senior_only", "joint", "reversed", "odkd", "odkd_both"),
+    *("plain_bce", "odkd_bce", "plain_binary_bce", "binary_bce"),
+)
+COLOURS = 7
 
 HEAD = """\
 # Does it help?
@@ -237,8 +241,8 @@ def _curves(study: StudyFile) -> Figure | None:
     if not study.picture_is_drawn("curves"):
         return None
     there = [row.name for row in study.results.rows]
-    shown = [name for name in CURVES if name in there]
-    return draw_curves(study.results, shown if len(shown) > 1 else there[: len(CURVES)])
+    shown = [name for name in CURVES if name in there][:COLOURS]
+    return draw_curves(study.results, shown if len(shown) > 1 else there[:COLOURS])
 
 
 def main() -> None:
