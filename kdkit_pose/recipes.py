@@ -209,7 +209,9 @@ def decoder_for(curriculum: Curriculum) -> Decoder:
 
     A student of binarized targets has discs for peaks, whose highest cell says little: it is decoded by the
     ``centroid`` of the peak's region, as :func:`kdkit_pose.codecs.peak_centroids` does it, which was chosen on
-    such students' maps (``benchmarks/decoder_study.py``). Any other is decoded at its ``peak``.
+    such students' maps (``benchmarks/decoder_study.py``). Any other is decoded at its ``peak``, as published
+    figures are, though the centroid finds little trained students of drawn people a few thousandths of AP better,
+    these too (``docs/performance/ablation.md``, the tables of decoders).
     """
     final = list(curriculum)[-1]
     return "centroid" if any(_binarizes(objective.transform) for objective in final.objectives) else "peak"
