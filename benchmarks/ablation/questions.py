@@ -40,7 +40,12 @@ class Question:
 QUESTIONS = (
     Question(
         "Does ODKD beat the plain student at equal steps?",
-        (("odkd", "plain"), ("odkd_both", "plain"), ("odkd_bce", "plain_bce"), ("binary_bce", "plain_binary_bce")),
+        (
+            ("odkd", "plain"),
+            ("odkd_both", "plain"),
+            ("odkd_bce", "plain_bce"),
+            ("binary_bce(_alike(_soft)?)?", "plain_binary_bce"),
+        ),
     ),
     Question(
         "Does the order matter?", (("odkd", "reversed"), ("odkd", "joint")), otherwise="yes, the other way round"

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kdkit import Performance, RunFolderError
+from kdkit import ConfigurationError, Performance, RunFolderError
 from kdkit.claims import claim
 from kdkit.training.run_folder import RunFolder
 from kdkit_pose import models, recipes
@@ -17,6 +17,7 @@ from kdkit_pose.ablation.drawn_people import DrawnPeople, Labels, Split, benchma
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
+from kdkit_pose.ablation.teacher_recipe import TEACHERS, TeacherRecipe
 from kdkit_pose.codecs import DARK, Codec
 from kdkit_pose.data import Augment, CocoKeypoints, PoseDataset, loader
 from kdkit_pose.fit import FitSettings, fit
@@ -24,8 +25,6 @@ from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
 
 _MOST_IN_MEMORY = 4_000  # pictures
 _LAYOUT = Performance(channels_last=True)
-
-_FUSIONS = {"senior": "concat", "senior_multiply": "multiply", "senior_add": "add", "blind": "none"}
 
 AUGMENT = Augment(half_body_probability=0.0, scale_factor=0.2, rotation_factor=20.0)
 """What training persons vary by: less than the reference's, since these trainings are short."""
@@ -138,11 +137,20 @@ class SyntheticBenchmark:
         return SplitEvaluator(loader(data, 64), data.coco_dict(), self.codec, splits=splits)
 
     def teachers(self, roles: Sequence[str]) -> dict[str, models.PoseNetwork]:
-        """Return several roles' trained networks; processes that want the same at once train them side by side."""
+        """Return several roles' trained networks; processes that want the same at once train them side by side.
+
+        Raises:
+            ConfigurationError: if there is no such role.
+        """
+        first = dict.fromkeys(_recipe(role).begins_from or role for role in roles)
+        networks = self._side_by_side(list(first))  # the others begin from them
+        networks |= self._side_by_side([role for role in roles if role not in first])
+        return {role: networks[role] for role in roles}
+
+    def _side_by_side(self, roles: Sequence[str]) -> dict[str, models.PoseNetwork]:
+        self._teachers.mkdir(parents=True, exist_ok=True)
         networks: dict[str, models.PoseNetwork] = {}
-        if roles:  # the others start from it
-            networks["primary"] = self.teacher("primary")
-        for role in sorted({*roles} - {"primary"}):
+        for role in roles:
             with claim(self._teachers / role, wait=False) as mine:
                 if mine:
                     networks[role] = self._train_teacher(role, self._teachers / role)
@@ -151,7 +159,10 @@ class SyntheticBenchmark:
     def teacher(self, role: str) -> models.PoseNetwork:
         """Return a role's trained network.
 
-        The primary learns from nothing; each other one goes on from its weights for as long as the others do.
+        The primary begins from random weights; each other one from those, and learns as long as the others do.
+
+        Raises:
+            ConfigurationError: if there is no such role.
         """
         folder = self._teachers / role
         self._teachers.mkdir(parents=True, exist_ok=True)
@@ -177,15 +188,15 @@ class SyntheticBenchmark:
         return self.out / f"teachers-{self.labels}"
 
     def _train_teacher(self, role: str, folder: Path) -> models.PoseNetwork:
-        size = self.size
+        size, recipe = self.size, _recipe(role)
         torch.manual_seed(0)
-        network = models.create(size.teacher, mask_fusion=_FUSIONS.get(role, "none"))
+        network = models.create(size.teacher, mask_fusion=recipe.mask_fusion, activation=recipe.activation)
         epochs = size.primary_epochs
-        if role != "primary":
-            primary = self._teachers / "primary" / "student.safetensors"
-            if not primary.exists():  # it is written when it is finished
-                self.teacher("primary")
-            models.load_checkpoint(network, primary)
+        if recipe.begins_from is not None:
+            before = self._teachers / recipe.begins_from / "student.safetensors"
+            if not before.exists():  # it is written when it is finished
+                self.teacher(recipe.begins_from)
+            models.load_checkpoint(network, before)
             epochs = size.senior_epochs
         settings = FitSettings(
             batch_size=size.batch_size,
@@ -198,11 +209,12 @@ class SyntheticBenchmark:
             export="last",
             cpu=self._cpu,
         )
-        curriculum = recipes.supervised(until=epochs, learning_rate=settings.rate())
+        curriculum = recipes.supervised(until=epochs, learning_rate=settings.rate(), **recipe.supervision)
         self._say(f"teacher {role}: {network.name}, {epochs} epochs")
         result = fit(
             *(network, curriculum, self.train(0), folder, settings),
-            evaluator=self.evaluator(),
+            evaluator=self.evaluator().decoded_by(recipe.decoder),
+            codec=replace(self.codec, decoder=recipe.decoder),
             config={"role": role, "benchmark": self._describe_teachers()},
         )
         shown = ("val/AP", "val/AP_people", "val/AP_crowds")
@@ -216,3 +228,9 @@ class SyntheticBenchmark:
         # Decoding takes longer than all else that is done to a small person; a large set does not fit in memory.
         small = self.size.train_pictures <= _MOST_IN_MEMORY
         return CocoKeypoints(path, self._people.images, codec=self.codec, cache_images=small, **options)
+
+
+def _recipe(role: str) -> TeacherRecipe:
+    if role not in TEACHERS:
+        raise ConfigurationError(f"there is no teacher '{role}', only {', '.join(TEACHERS)}")
+    return TEACHERS[role]

@@ -23,6 +23,11 @@ _PAIRS = (
     ("binary_bce", "odkd_bce"),
     ("odkd_bce", "plain_bce"),
     ("plain_binary_bce", "plain_bce"),
+    # Teachers that learned by that loss, and two of them or one.
+    ("binary_bce_alike", "plain_binary_bce"),
+    ("binary_bce_alike_soft", "plain_binary_bce"),
+    ("senior_only_bce_alike_soft", "plain_binary_bce"),
+    ("binary_bce_alike_soft", "senior_only_bce_alike_soft"),
     # One teacher or two, and how much of it, where they are learned from everywhere.
     ("odkd_everywhere", "senior_only_everywhere"),
     ("odkd_everywhere_alpha_0.8", "odkd_alpha_0.8"),

@@ -93,8 +93,10 @@ class PoseRow:
         return self.build(replace(plan, epochs=round(plan.epochs * self.budget)))
 
 
-def _odkd(senior: str = "senior", *, share: float = 0.5, **options: Any) -> Callable[[Plan], Curriculum]:
-    """ODKD with a senior of one's choice; nothing is binarized unless it is said."""
+def _odkd(
+    senior: str = "senior", *, primary: str = "primary", share: float = 0.5, **options: Any
+) -> Callable[[Plan], Curriculum]:
+    """ODKD with teachers of one's choice; nothing is binarized unless it is said."""
 
     def build(plan: Plan) -> Curriculum:
         arguments = {
@@ -103,7 +105,7 @@ def _odkd(senior: str = "senior", *, share: float = 0.5, **options: Any) -> Call
             **plan.halves("primary", "senior", share),
             **options,
         }
-        return recipes.odkd(plan.teachers["primary"], plan.teachers[senior], **arguments)
+        return recipes.odkd(plan.teachers[primary], plan.teachers[senior], **arguments)
 
     return build
 
@@ -198,6 +200,9 @@ def _crossfade(plan: Plan) -> Curriculum:
 
 _BOTH = ("primary", "senior")
 _BINARY: Mapping[str, Any] = {"primary_binarized": "both", "senior_binarized": "both"}
+# Teachers that learned by cross-entropy themselves.
+_ALIKE = ("primary_bce", "senior_bce")
+_OF_ALIKE: Mapping[str, Any] = {"senior": "senior_bce", "primary": "primary_bce", "loss": losses.bce}
 
 ROWS: Mapping[str, PoseRow] = MappingProxyType(
     {
@@ -256,6 +261,21 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
             *(_BOTH, _odkd(**_BINARY, loss=losses.bce)),
             activation="sigmoid",
         ),
+        "binary_bce_alike": PoseRow(
+            "binary_bce, of teachers that learned as plain_binary_bce does",
+            *(_ALIKE, _odkd(**_BINARY, **_OF_ALIKE)),
+            activation="sigmoid",
+        ),
+        "binary_bce_alike_soft": PoseRow(
+            "binary_bce_alike, the truth alone binarized: teachers give their probabilities",
+            *(_ALIKE, _odkd(primary_binarized="truth", senior_binarized="truth", **_OF_ALIKE)),
+            activation="sigmoid",
+        ),
+        "senior_only_bce_alike_soft": PoseRow(
+            "the senior of binary_bce_alike_soft for the whole length",
+            *(("senior_bce",), _alone(recipes.senior_only, "senior_bce", binarized="truth", loss=losses.bce)),
+            activation="sigmoid",
+        ),
         "plain_bce": PoseRow(
             "plain, its heatmaps behind a sigmoid, by binary cross-entropy",
             *((), _plain(loss=losses.bce)),
@@ -291,7 +311,8 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
 ``odkd_plateau`` chooses by held-out data when to switch, and is judged on the same: its AP is a little flattered.
 ``binary_mse`` has the network of the other rows, ``binary_mse_sigmoid`` that of ``binary_bce``, which therefore
 differ in the loss alone. ``plain_binary_bce``, ``odkd_bce`` and ``plain_bce`` are ``binary_bce`` without its
-teachers, without its binarization, and without both.
+teachers, without its binarization, and without both. The teachers ``primary_bce`` and ``senior_bce`` are networks
+like the others, trained as long, that learned the binarized truth by binary cross-entropy behind a sigmoid.
 """
 
 CORE = ("plain", "fpd", "primary_only", "senior_only", "joint", "odkd", "reversed", "odkd_both")

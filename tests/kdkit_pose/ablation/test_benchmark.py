@@ -209,6 +209,29 @@ def test_teachers_are_made_once_and_the_senior_reads_the_mask(bench, study, said
     assert any("teacher senior: hrnet_w8_small, 1 epochs" in line for line in said)
 
 
+def test_teachers_that_learned_by_cross_entropy_have_probabilities_read_by_centroids(bench, study, tmp_path):
+    """And their senior begins from their own primary, which the others know nothing of."""
+    teachers = bench.teachers(("senior_bce", "senior"))
+    senior = teachers["senior_bce"]
+    assert (senior.inputs, senior.activation, senior.codec.decoder) == (("image", "mask"), "sigmoid", "centroid")
+    assert teachers["senior"].codec.decoder == "peak"
+    assert (bench.out / "teachers-coco" / "primary_bce" / "student.safetensors").exists()
+    metrics = bench.evaluator().decoded_by("centroid")(senior)
+    assert bench.teacher_metrics("senior_bce") == pytest.approx(metrics)
+    names = ("plain", "binary_bce_alike_soft")
+    alike = replace(bench.study(("primary_bce", "senior_bce")), share=False, targets=None)
+    (_, variant) = alike.ablation(names, (0,), tmp_path).variants
+    trial = variant.train(0, tmp_path / "run")
+    assert set(trial.teacher_passes) == {"primary_bce", "senior_bce"}
+    assert trial.notes["decoder"] == "centroid"
+
+
+def test_a_teacher_of_no_role_is_refused(bench):
+    for ask in (lambda: bench.teacher("seniors"), lambda: bench.teachers(("primary", "seniors"))):
+        with pytest.raises(ConfigurationError, match="no teacher 'seniors', only primary, senior, "):
+            ask()
+
+
 def test_the_report_says_how_good_the_teachers_are(bench, study, results):
     content = json.loads((bench.out / "core" / "results.json").read_text())
     assert list(content["about"]["teachers"]) == ["primary", "senior"]

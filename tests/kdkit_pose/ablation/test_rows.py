@@ -115,6 +115,9 @@ def test_binary_rows_are_binary_throughout(plan, name):
         ("plain_binary_bce", Binarize(0.5), set()),
         ("odkd_bce", Identity(), {Truncate(0.0)}),
         ("binary_bce", Binarize(0.5), {Binarize(0.5)}),
+        ("binary_bce_alike", Binarize(0.5), {Binarize(0.5)}),
+        ("binary_bce_alike_soft", Binarize(0.5), {Identity()}),
+        ("senior_only_bce_alike_soft", Binarize(0.5), {Identity()}),
     ],
 )
 def test_rows_by_cross_entropy_differ_in_teachers_and_binarization_alone(plan, name, truth, taught):
