@@ -15,6 +15,7 @@ from kdkit.curriculum import Curriculum
 from kdkit.distill import Distill
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.objective import Objective
+from kdkit.probabilities import require_probabilities
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.step_losses import StepLosses
@@ -58,6 +59,7 @@ class Distiller:
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
         self._entered: Stage | None = None
+        self._unseen = True  # nothing that the active stage's objectives learn was looked at yet
         self._compiled = False
         student.learning = None  # of an earlier distiller of the same student
         self._distributed = False
@@ -84,7 +86,8 @@ class Distiller:
         """Return the losses of a batch in the active stage; only its teachers are run, each once.
 
         Raises:
-            BatchError: if the batch lacks a field, or shapes do not fit.
+            BatchError: if the batch lacks a field, shapes do not fit, or, at the stage's first step, what is
+                learned by ``bce`` is no probability.
         """
         return self.compute_losses(batch, self.weights)
 
@@ -109,7 +112,7 @@ class Distiller:
                 where the step is recorded once and replayed, they are filled with other weights.
 
         Raises:
-            BatchError: if the batch lacks a field, or shapes do not fit.
+            BatchError: as of :meth:`__call__`.
         """
         stage, value = self.stage, self.curriculum.value
         active = [objective for objective in stage.objectives if objective.name in weights]
@@ -117,6 +120,9 @@ class Distiller:
         if self._compiled:
             self._tell_what_learns(active)
         predictions = self.run_student(batch)
+        if self._unseen:
+            require_probabilities(active, predictions)
+            self._unseen = not active
         context = StepContext(batch, targets, predictions, value, self.over_processes)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
         losses = self._balanced(active, {name: loss.mean() for name, loss in samples.items()}, predictions)
@@ -264,6 +270,7 @@ class Distiller:
                 f"so its gradients would not be shared between the processes: use distiller.distribute(...)"
             )
         self._entered = stage
+        self._unseen = True
         self.student.freeze(stage.freeze)
         self._place_teachers()
         for member in stage.members:
