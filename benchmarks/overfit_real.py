@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from kdkit import losses
 from kdkit_pose import DARK, CocoKeypoints, Evaluator, loader, models, recipes
 from kdkit_pose.fit import FitSettings, fit
 
@@ -53,7 +54,7 @@ def main() -> None:
     )
     torch.manual_seed(arguments.seed)
     network = models.create(arguments.model).to(memory_format=torch.channels_last)
-    curriculum = recipes.supervised(until=epochs, learning_rate=settings.rate())
+    curriculum = recipes.supervised(until=epochs, loss=losses.mse, learning_rate=settings.rate())
     with tempfile.TemporaryDirectory() as out:
         result = fit(network, curriculum, data, out, settings, evaluator=evaluator)
     print(f"{arguments.model}, {len(data)} real persons, {result.steps} steps at 256x192, no augmentation")

@@ -23,7 +23,7 @@ from coco.options import STEPS, parse_options
 from coco.persons import Persons
 from coco.training import make_teacher, train
 
-from kdkit import KdkitError
+from kdkit import KdkitError, losses
 from kdkit_pose import models, recipes
 
 
@@ -31,18 +31,21 @@ def run() -> None:
     options = parse_options(__doc__ or "")
     persons = Persons(options)
     judge = Judge(persons)
+    learned_by = losses.bce if options.loss == "bce" else losses.mse
 
     def senior() -> None:
         if options.senior is None:
-            network = models.create(models.load(options.senior_rgb).name, mask_fusion=options.mask_fusion)
+            rgb = models.load(options.senior_rgb)
+            network = models.create(rgb.name, mask_fusion=options.mask_fusion, activation=rgb.activation)
             models.load_checkpoint(network, options.senior_rgb)  # what reads the mask stays zero
-            plan = recipes.supervised(until=options.senior_epochs)
+            loss = losses.bce if rgb.activation == "sigmoid" else losses.mse  # as it learned before
+            plan = recipes.supervised(until=options.senior_epochs, loss=loss)
             train(persons, "senior", network, plan, persons.train(masks=True), options.senior_rate)
         judge.check_senior()
 
     def plain() -> None:
         student = new_student()
-        plan = recipes.supervised(until=sum(options.epochs), outputs=student.heatmap_outputs)
+        plan = recipes.supervised(until=sum(options.epochs), loss=learned_by, outputs=student.heatmap_outputs)
         train(persons, "plain", student, plan, persons.train(masks=False), options.learning_rate)
 
     def distill() -> None:
@@ -50,9 +53,8 @@ def run() -> None:
         primary = make_teacher(persons, "primary", options.primary)
         senior = make_teacher(persons, "senior", options.senior_file)
         student, (first, second) = new_student(), options.epochs
-        chosen = {} if options.binarized is None else {"senior_binarized": options.binarized}
-        ends = {"primary_until": first, "senior_until": second}
-        plan = recipes.odkd(primary, senior, **ends, **chosen, outputs=student.heatmap_outputs)
+        chosen = {"loss": learned_by, "senior_binarized": options.binarized, "outputs": student.heatmap_outputs}
+        plan = recipes.odkd(primary, senior, primary_until=first, senior_until=second, **chosen)
         print(plan, flush=True)
         cached = options.canonical_caches  # then masks were seen when the cache was made
         data = persons.train(masks=not cached, canonical=cached)
@@ -60,7 +62,7 @@ def run() -> None:
 
     def new_student() -> models.PoseNetwork:
         torch.manual_seed(options.seed)  # both begin from the same weights
-        return models.create(options.student)
+        return models.create(options.student, activation="sigmoid" if options.loss == "bce" else "none")
 
     steps = (judge.check_files, senior, plain, distill, lambda: compare_students(judge))
     for name, step in zip(STEPS, steps, strict=True):

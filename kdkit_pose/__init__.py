@@ -7,7 +7,7 @@ Networks, the mask-aware senior teacher, codecs, COCO data, evaluation and recip
 >>> from kdkit_pose import MaskAwareTeacher, models, recipes
 >>> primary = MaskAwareTeacher("primary", models.create("hrnet_w8_small"))
 >>> senior = MaskAwareTeacher("senior", models.create("hrnet_w8_small", mask_fusion="concat"))
->>> student = Student(models.create("hrnet_w8_small"), inputs="image", outputs="heatmap")
+>>> student = Student(models.create("hrnet_w8_small", activation="sigmoid"), inputs="image", outputs="heatmap")
 >>> distiller = Distiller(student, recipes.odkd(primary, senior))
 >>> sorted(distiller.privileged_fields)
 ['mask']

@@ -12,7 +12,7 @@ from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.picture_check import check_pictures
 from kdkit_pose.evaluation import Evaluator
-from kdkit_pose.fit import FitSettings, learning, prepared, trainer_arguments
+from kdkit_pose.fit import FitSettings, decoding, learning, prepared, trainer_arguments
 from kdkit_pose.models import PoseNetwork
 from kdkit_pose.teacher_check import check_teachers, doubtful_order
 
@@ -46,7 +46,7 @@ def dry_run(
         out: the run's folder.
         settings: how to train.
         evaluator: gives the metrics, here of a few persons.
-        codec: how to decode the finished student.
+        codec: how to decode the finished student; by default as its curriculum's targets are.
         config: what else names the run.
         val: the persons that are evaluated on, to look at their pictures.
         teachers: those to evaluate, by name, in the order in which they teach.
@@ -61,9 +61,10 @@ def dry_run(
         KdkitError: what ``fit`` would raise.
     """
     own = copy.deepcopy(network)
+    codec, evaluator = decoding(curriculum, train, codec, evaluator)
     distiller, batches = prepared(own, curriculum, train, settings, evaluator=evaluator, codec=codec)
     few = evaluator.few(persons) if isinstance(evaluator, Evaluator) else evaluator
-    with learning(own, codec or train.codec, train.skeleton):
+    with learning(own, codec, train.skeleton):
         arguments = trainer_arguments(own, train, out, settings, evaluator=evaluator, config=config)
         report = kdkit.dry_run(distiller, batches, **{**arguments, "evaluate": few}, samples=samples)
     further, problems, warnings = list(report.further), list(report.problems), list(report.warnings)

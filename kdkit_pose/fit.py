@@ -26,7 +26,7 @@ from kdkit import (
 )
 from kdkit.streaming import StreamLoader
 from kdkit.training.run_folder import RunFolder
-from kdkit_pose import models
+from kdkit_pose import models, recipes
 from kdkit_pose.cached_samples import cached_teachers, common_views, with_records
 from kdkit_pose.codecs import Codec
 from kdkit_pose.convention import require_convention
@@ -163,9 +163,11 @@ def fit(
         train: the training persons, decoded, packed or streamed.
         out: the run's folder.
         settings: how to train.
-        evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too.
-        codec: how to decode the finished student, written into its file; by default the data set's codec. Only
-            the decoder may be another.
+        evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too. The
+            student is decoded as its file will say, whatever the evaluator's decoder.
+        codec: how to decode the finished student, written into its file; by default the data set's codec with the
+            decoder of the curriculum's targets, :func:`kdkit_pose.recipes.decoder_for`. Only the decoder may be
+            another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
         notes: what else is written down of it, such as where files lie; it is never compared.
         before_training: called when all is known to fit and nothing is written yet, unless the run is finished
@@ -177,9 +179,10 @@ def fit(
         BatchError: if student, teachers and data do not fit together.
         RunFolderError: if the folder holds another run, or cannot be written to.
     """
+    codec, evaluator = decoding(curriculum, train, codec, evaluator)
     distiller, batches = prepared(network, curriculum, train, settings, evaluator=evaluator, codec=codec)
     # Before the trainer, which copies the network where it averages.
-    with learning(network, codec or train.codec, train.skeleton):
+    with learning(network, codec, train.skeleton):
         arguments = trainer_arguments(
             network, train, out, settings, evaluator=evaluator, config=config, notes=notes
         )
@@ -192,6 +195,15 @@ def fit(
     return trainer.fit()
 
 
+def decoding(
+    curriculum: Curriculum, train: PoseDataset, codec: Codec | None, evaluator: Evaluator | None
+) -> tuple[Codec, Evaluator | None]:
+    """Return the finished student's codec, and the evaluator that reads it so."""
+    codec = codec or replace(train.codec, decoder=recipes.decoder_for(curriculum))
+    # Any callable will do for the trainer.
+    return codec, evaluator.decoded_by(codec.decoder) if isinstance(evaluator, Evaluator) else evaluator
+
+
 def prepared(
     network: PoseNetwork,
     curriculum: Curriculum,
@@ -199,12 +211,12 @@ def prepared(
     settings: FitSettings,
     *,
     evaluator: Evaluator | None,
-    codec: Codec | None,
+    codec: Codec,
 ) -> tuple[Distiller, DataLoader[Any] | StreamLoader]:
     """Return the distiller and the loader of :func:`fit`, once all is known to fit together."""
     check_batch_size(settings, train)
     require_convention(evaluator, train.codec)
-    if codec is not None and not codec.same_convention(train.codec):
+    if not codec.same_convention(train.codec):
         raise ConfigurationError(
             f"the student's file would say {codec!r}, but it learns {train.codec!r}: "
             f"{', '.join(codec.differences(train.codec))}; only the decoder may differ"

@@ -12,7 +12,7 @@ def pose_student(network: PoseNetwork) -> Student:
 
     >>> from kdkit import Distiller
     >>> from kdkit_pose import models, pose_student, recipes
-    >>> network = models.create("hourglass4_128")
+    >>> network = models.create("hourglass4_128", activation="sigmoid")
     >>> student = pose_student(network)
     >>> student.outputs
     ('heatmap', 'heatmap_1', 'heatmap_2', 'heatmap_3')

@@ -1,7 +1,9 @@
 """Curricula ready made: ODKD, what it is compared with, and plain training.
 
 Every recipe lasts the same 210 epochs by default, so that results compare at equal length. All use FPD's
-objective, ``(1 - alpha) * loss(student, truth) + alpha * loss(student, teacher)``, weighted by visibility.
+objective, ``(1 - alpha) * loss(student, truth) + alpha * loss(student, teacher)``, weighted by visibility. All but
+:func:`fpd` learn binarized heatmaps by binary cross-entropy unless told otherwise, which takes a student of
+probabilities: ``models.create(name, activation="sigmoid")``. See :func:`odkd` for why.
 
 >>> from kdkit_pose import MaskAwareTeacher, models, recipes
 >>> primary = MaskAwareTeacher("primary", models.create("hrnet_w8_small"))
@@ -33,6 +35,7 @@ from kdkit.objective import Loss
 from kdkit.region import Region
 from kdkit.transforms import Chain, Identity
 from kdkit_pose.codecs import Decoder
+from kdkit_pose.probability_losses import of_probabilities
 
 Binarized = Literal["none", "truth", "teacher", "both"]
 
@@ -48,9 +51,9 @@ def odkd(
     senior_until: int | Condition = 105,
     alpha: float = 0.5,
     threshold: float = 0.5,
-    primary_binarized: Binarized = "none",
-    senior_binarized: Binarized = "both",
-    loss: Loss = losses.mse,
+    primary_binarized: Binarized | None = None,
+    senior_binarized: Binarized | None = None,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
     teacher_region: Region | None = "visible",
@@ -58,8 +61,7 @@ def odkd(
     """Return Orderly Dual-Teacher Knowledge Distillation: the primary teacher's stage, then the senior's.
 
     What the paper leaves open is an argument here, with our default. ``docs/performance/ablation.md`` has a row
-    for most other choices (``odkd_...``), on drawn people: of these the loss alone was better by more than the
-    seeds' chance.
+    for most other choices (``odkd_...``, ``binary_...``), on drawn people.
 
     Args:
         primary: the weaker teacher, which teaches keypoints.
@@ -70,15 +72,19 @@ def odkd(
             told from it (row ``odkd_alpha_0.8``).
         threshold: of :class:`Binarize`. Not published; 0.5 keeps a disc of 2.35 cells at sigma 2. Discs of 0.3
             to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``).
-        primary_binarized: which targets are binarized in the first stage. None, since an under-trained
-            student learns less from discs.
-        senior_binarized: which targets are binarized in the second stage. Both, so that they agree. That is the
-            paper's, and stays the default though under MSE it does not help on drawn people: there the row
-            ``odkd``, which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more
-            than the seeds' chance. Under binary cross-entropy it helped (``binary_bce`` beside ``odkd_bce``).
-        loss: of student and target. In a short training, students behind a sigmoid learned far more by
-            :func:`kdkit.losses.bce` on targets binarized in both stages (row ``binary_bce``), but no less without
-            teachers (``plain_binary_bce``). MSE is FPD's, and stays the default until longer trainings say more.
+        primary_binarized: which targets are binarized in the first stage; by default what the loss needs. Under
+            binary cross-entropy both: students learned more from discs, with teachers (row ``binary_bce`` beside
+            ``odkd_bce``) and without (``plain_binary_bce`` beside ``plain_bce``). Under another loss none.
+        senior_binarized: which targets are binarized in the second stage; by default both, so that they agree.
+            That is the paper's. Under mean squared error it does not help on drawn people: there the row ``odkd``,
+            which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more than the
+            seeds' chance.
+        loss: of student and target. The default, :func:`kdkit.losses.bce` on binarized targets, was worth more
+            than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
+            short training and in one four times as long, where ``plain`` has flattened out, and ``binary_bce`` of
+            ``odkd``. It takes a student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher
+            that learned by squared error, where they are not binarized, go through :class:`kdkit.Truncate`.
+            FPD's is :func:`kdkit.losses.mse`, by which published figures were made.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
@@ -93,8 +99,8 @@ def odkd(
     Source: arXiv 2104.10414, abstract; the objective is FPD's (arXiv 1811.05419, equation 3).
     """
     terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
-    first = _stage("primary", [primary], primary_until, primary_binarized, terms)
-    second = _stage("senior", [senior], senior_until, senior_binarized, terms)
+    first = _stage("primary", [primary], primary_until, terms.binarized(primary_binarized, "none"), terms)
+    second = _stage("senior", [senior], senior_until, terms.binarized(senior_binarized, "both"), terms)
     return Curriculum(first, second)
 
 
@@ -106,17 +112,20 @@ def reversed_order(
     senior_until: int | Condition = 105,
     alpha: float = 0.5,
     threshold: float = 0.5,
-    primary_binarized: Binarized = "both",
-    senior_binarized: Binarized = "none",
-    loss: Loss = losses.mse,
+    primary_binarized: Binarized | None = None,
+    senior_binarized: Binarized | None = None,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
     teacher_region: Region | None = "visible",
 ) -> Curriculum:
-    """Return ODKD with the senior teacher first; the second stage is again the binarized one. See :func:`odkd`."""
+    """Return ODKD with the senior teacher first; see :func:`odkd`.
+
+    Under another loss than binary cross-entropy the second stage is again the binarized one.
+    """
     terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
-    first = _stage("senior", [senior], senior_until, senior_binarized, terms)
-    second = _stage("primary", [primary], primary_until, primary_binarized, terms)
+    first = _stage("senior", [senior], senior_until, terms.binarized(senior_binarized, "none"), terms)
+    second = _stage("primary", [primary], primary_until, terms.binarized(primary_binarized, "both"), terms)
     return Curriculum(first, second)
 
 
@@ -127,15 +136,15 @@ def joint(
     until: int | Condition = 210,
     alpha: float = 0.5,
     threshold: float = 0.5,
-    binarized: Binarized = "none",
-    loss: Loss = losses.mse,
+    binarized: Binarized | None = None,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
     teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return both teachers at the same time, each with half of ``alpha``: what an order is compared with."""
     terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
-    return Curriculum(_stage("joint", [primary, senior], until, binarized, terms))
+    return Curriculum(_stage("joint", [primary, senior], until, terms.binarized(binarized, "none"), terms))
 
 
 def primary_only(
@@ -144,15 +153,15 @@ def primary_only(
     until: int | Condition = 210,
     alpha: float = 0.5,
     threshold: float = 0.5,
-    binarized: Binarized = "none",
-    loss: Loss = losses.mse,
+    binarized: Binarized | None = None,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
     teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return ODKD's first stage for the whole length."""
     terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
-    return Curriculum(_stage("primary", [primary], until, binarized, terms))
+    return Curriculum(_stage("primary", [primary], until, terms.binarized(binarized, "none"), terms))
 
 
 def senior_only(
@@ -161,15 +170,15 @@ def senior_only(
     until: int | Condition = 210,
     alpha: float = 0.5,
     threshold: float = 0.5,
-    binarized: Binarized = "both",
-    loss: Loss = losses.mse,
+    binarized: Binarized | None = None,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
     teacher_region: Region | None = "visible",
 ) -> Curriculum:
     """Return ODKD's second stage for the whole length."""
     terms = _Terms(alpha, loss, threshold, learning_rate, outputs, teacher_region)
-    return Curriculum(_stage("senior", [senior], until, binarized, terms))
+    return Curriculum(_stage("senior", [senior], until, terms.binarized(binarized, "both"), terms))
 
 
 def fpd(
@@ -192,15 +201,20 @@ def fpd(
 def supervised(
     *,
     until: int | Condition = 210,
-    binarized: bool = False,
+    binarized: bool | None = None,
     threshold: float = 0.5,
-    loss: Loss = losses.mse,
+    loss: Loss = losses.bce,
     learning_rate: float | Schedule | None = None,
     outputs: Sequence[str] = ("heatmap",),
 ) -> Curriculum:
-    """Return plain training on the ground truth, without a teacher."""
-    truth: Binarized = "truth" if binarized else "none"
+    """Return plain training on the ground truth, without a teacher; see :func:`odkd`.
+
+    The ground truth is binarized by default where the loss is of probabilities.
+    """
     terms = _Terms(0.0, loss, threshold, learning_rate, outputs)
+    if binarized is None:
+        binarized = of_probabilities(loss)
+    truth: Binarized = "truth" if binarized else "none"
     return Curriculum(_stage("supervised", [], until, truth, terms))
 
 
@@ -214,10 +228,11 @@ def decoder_for(curriculum: Curriculum) -> Decoder:
     these too (``docs/performance/ablation.md``, the tables of decoders).
     """
     final = list(curriculum)[-1]
-    return "centroid" if any(_binarizes(objective.transform) for objective in final.objectives) else "peak"
+    return "centroid" if any(binarizes(objective.transform) for objective in final.objectives) else "peak"
 
 
-def _binarizes(transform: TargetTransform) -> bool:
+def binarizes(transform: TargetTransform) -> bool:
+    """Whether a transform, or a step of it, is :class:`Binarize`."""
     steps = transform.steps if isinstance(transform, Chain) else (transform,)
     return any(isinstance(step, Binarize) for step in steps)
 
@@ -232,6 +247,12 @@ class _Terms:
     learning_rate: float | Schedule | None
     outputs: Sequence[str]
     teacher_region: Region | None = "visible"
+
+    def binarized(self, asked: Binarized | None, otherwise: Binarized) -> Binarized:
+        """What is asked for; by default both under a loss of probabilities, and another choice under others."""
+        if asked is not None:
+            return asked
+        return "both" if of_probabilities(self.loss) else otherwise
 
 
 def _stage(

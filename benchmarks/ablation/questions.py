@@ -48,7 +48,14 @@ QUESTIONS = (
         ),
     ),
     Question(
-        "Does the order matter?", (("odkd", "reversed"), ("odkd", "joint")), otherwise="yes, the other way round"
+        "Does the order matter?",
+        (
+            ("odkd", "reversed"),
+            ("odkd", "joint"),
+            ("binary_bce_alike_soft", "reversed_bce_alike_soft"),
+            ("binary_bce_alike_soft", "joint_bce_alike_soft"),
+        ),
+        otherwise="yes, the other way round",
     ),
     Question(
         "Does binarization help?",

@@ -68,6 +68,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--senior-epochs", type=int, default=20, help="of the senior's own training: our guess, never tried")
     add("--senior-rate", type=float, default=1e-4, help="its learning rate: likewise")
     add(
+        "--loss",
+        choices=("bce", "mse"),
+        default="bce",
+        help="of both students: bce learns discs behind a sigmoid; by mse the reported figures were made",
+    )
+    add(
         "--binarized",
         choices=("none", "truth", "teacher", "both"),
         help="in the senior's stage, else the recipe's",

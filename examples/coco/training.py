@@ -1,11 +1,10 @@
 """Teachers as a run uses them, and the run itself."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from kdkit import Curriculum, TargetCache, Teacher, build_cache, fast_teacher
 from kdkit.cache import CANONICAL, CanonicalTeacher, Window, cache_fingerprint
-from kdkit_pose import COCO, MaskAwareTeacher, loader, recipes
+from kdkit_pose import COCO, MaskAwareTeacher, loader
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.fit import FitSettings, fit
 from kdkit_pose.models import PoseNetwork
@@ -79,9 +78,7 @@ def train(
         export="last",
         cpu=options.device.type == "cpu",
     )
-    # Students of binarized targets show discs, which have no highest cell.
-    codec = replace(persons.codec, decoder=recipes.decoder_for(curriculum))
     print(f"{name}: {len(data)} training persons", flush=True)
-    evaluator = persons.evaluator(codec, masks="mask" in network.inputs)
-    result = fit(network, curriculum, data, options.out / name, settings, evaluator=evaluator, codec=codec)
+    evaluator = persons.evaluator(persons.codec, masks="mask" in network.inputs)
+    result = fit(network, curriculum, data, options.out / name, settings, evaluator=evaluator)
     print(f"{name}: {result.epochs} epochs, AP {result.metrics['val/AP']:.3f} with ground truth boxes", flush=True)

@@ -93,6 +93,11 @@ class PoseRow:
         return self.build(replace(plan, epochs=round(plan.epochs * self.budget)))
 
 
+_BOTH = ("primary", "senior")
+# What rows learn by whose name does not say it.
+_SQUARES: Mapping[str, Any] = {"loss": losses.mse}
+
+
 def _odkd(
     senior: str = "senior", *, primary: str = "primary", share: float = 0.5, **options: Any
 ) -> Callable[[Plan], Curriculum]:
@@ -100,6 +105,8 @@ def _odkd(
 
     def build(plan: Plan) -> Curriculum:
         arguments = {
+            **_SQUARES,
+            "primary_binarized": "none",
             "senior_binarized": "none",
             **plan.shared,
             **plan.halves("primary", "senior", share),
@@ -110,21 +117,36 @@ def _odkd(
     return build
 
 
-def _reversed(plan: Plan) -> Curriculum:
-    arguments = {"primary_binarized": "none", **plan.shared, **plan.halves("senior", "primary")}
-    return recipes.reversed_order(plan.teachers["primary"], plan.teachers["senior"], **arguments)
+def _reversed(roles: Sequence[str] = _BOTH, **options: Any) -> Callable[[Plan], Curriculum]:
+    def build(plan: Plan) -> Curriculum:
+        primary, senior = (plan.teachers[role] for role in roles)
+        arguments = {
+            **_SQUARES,
+            "primary_binarized": "none",
+            "senior_binarized": "none",
+            **plan.shared,
+            **plan.halves("senior", "primary"),
+            **options,
+        }
+        return recipes.reversed_order(primary, senior, **arguments)
+
+    return build
 
 
 def _alone(recipe: Callable[..., Curriculum], role: str, **options: Any) -> Callable[[Plan], Curriculum]:
     return lambda plan: recipe(plan.teachers[role], until=plan.epochs, **plan.shared, **options)
 
 
-def _joint(plan: Plan) -> Curriculum:
-    return recipes.joint(plan.teachers["primary"], plan.teachers["senior"], until=plan.epochs, **plan.shared)
+def _joint(roles: Sequence[str] = _BOTH, **options: Any) -> Callable[[Plan], Curriculum]:
+    def build(plan: Plan) -> Curriculum:
+        primary, senior = (plan.teachers[role] for role in roles)
+        return recipes.joint(primary, senior, until=plan.epochs, **{**_SQUARES, **plan.shared, **options})
+
+    return build
 
 
 def _plain(**options: Any) -> Callable[[Plan], Curriculum]:
-    return lambda plan: recipes.supervised(until=plan.epochs, **plan.shared, **options)
+    return lambda plan: recipes.supervised(until=plan.epochs, **{**_SQUARES, **plan.shared, **options})
 
 
 def _taught_through(
@@ -183,7 +205,7 @@ def _crossfade(plan: Plan) -> Curriculum:
     fade = max(round(plan.epochs / 5), 1)
     before = (plan.epochs - fade) // 2
     primary, senior = plan.teachers["primary"], plan.teachers["senior"]
-    (both,) = recipes.joint(primary, senior, until=fade, **plan.shared)
+    (both,) = recipes.joint(primary, senior, until=fade, **_SQUARES, **plan.shared)
     # Of both together each has half of the teachers' share.
     courses = {primary: 2 * Ramp(1.0, 0.0), senior: 2 * Ramp(0.0, 1.0)}
     objectives = [
@@ -192,16 +214,16 @@ def _crossfade(plan: Plan) -> Curriculum:
     ]
     after = plan.epochs - fade - before
     return Curriculum(
-        *recipes.primary_only(primary, until=before, **plan.shared),
+        *recipes.primary_only(primary, until=before, **_SQUARES, **plan.shared),
         replace(both, name="crossfade", objectives=objectives),
-        *recipes.senior_only(senior, until=after, binarized="none", **plan.shared),
+        *recipes.senior_only(senior, until=after, binarized="none", **_SQUARES, **plan.shared),
     )
 
 
-_BOTH = ("primary", "senior")
 _BINARY: Mapping[str, Any] = {"primary_binarized": "both", "senior_binarized": "both"}
 # Teachers that learned by cross-entropy themselves.
 _ALIKE = ("primary_bce", "senior_bce")
+_SOFT: Mapping[str, Any] = {"binarized": "truth", "loss": losses.bce}
 _OF_ALIKE: Mapping[str, Any] = {"senior": "senior_bce", "primary": "primary_bce", "loss": losses.bce}
 
 ROWS: Mapping[str, PoseRow] = MappingProxyType(
@@ -209,13 +231,15 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
         "plain": PoseRow("ground truth alone", (), _plain()),
         "plain_twice": PoseRow("ground truth alone, for twice as long", (), _plain(), budget=2.0),
         "fpd": PoseRow("one teacher like the senior, without the mask", ("blind",), _alone(recipes.fpd, "blind")),
-        "primary_only": PoseRow("the primary teacher", ("primary",), _alone(recipes.primary_only, "primary")),
-        "senior_only": PoseRow(
-            "the senior teacher", ("senior",), _alone(recipes.senior_only, "senior", binarized="none")
+        "primary_only": PoseRow(
+            "the primary teacher", ("primary",), _alone(recipes.primary_only, "primary", **_SQUARES)
         ),
-        "joint": PoseRow("both teachers at once", _BOTH, _joint),
+        "senior_only": PoseRow(
+            "the senior teacher", ("senior",), _alone(recipes.senior_only, "senior", binarized="none", **_SQUARES)
+        ),
+        "joint": PoseRow("both teachers at once", _BOTH, _joint()),
         "odkd": PoseRow("the primary, then the senior; nothing binarized", _BOTH, _odkd()),
-        "reversed": PoseRow("the senior, then the primary", _BOTH, _reversed),
+        "reversed": PoseRow("the senior, then the primary", _BOTH, _reversed()),
         "odkd_blind": PoseRow("odkd, its senior without the mask", ("primary", "blind"), _odkd("blind")),
         "odkd_truth": PoseRow("odkd, then the truth binarized", _BOTH, _odkd(senior_binarized="truth")),
         "odkd_teacher": PoseRow("odkd, then the senior binarized", _BOTH, _odkd(senior_binarized="teacher")),
@@ -241,7 +265,8 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
         ),
         "senior_only_everywhere": PoseRow(
             "senior_only, learned from also at keypoints that are not labelled",
-            *(("senior",), _alone(recipes.senior_only, "senior", binarized="none", teacher_region=None)),
+            ("senior",),
+            _alone(recipes.senior_only, "senior", binarized="none", teacher_region=None, **_SQUARES),
         ),
         "odkd_early": PoseRow("odkd, a quarter with the primary", _BOTH, _odkd(share=0.25)),
         "odkd_late": PoseRow("odkd, three quarters with the primary", _BOTH, _odkd(share=0.75)),
@@ -271,14 +296,27 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
             *(_ALIKE, _odkd(primary_binarized="truth", senior_binarized="truth", **_OF_ALIKE)),
             activation="sigmoid",
         ),
-        "senior_only_bce_alike_soft": PoseRow(
-            "the senior of binary_bce_alike_soft for the whole length",
-            *(("senior_bce",), _alone(recipes.senior_only, "senior_bce", binarized="truth", loss=losses.bce)),
+        "reversed_bce_alike_soft": PoseRow(
+            "binary_bce_alike_soft, the senior first",
+            *(_ALIKE, _reversed(_ALIKE, primary_binarized="truth", senior_binarized="truth", loss=losses.bce)),
             activation="sigmoid",
         ),
+        "joint_bce_alike_soft": PoseRow(
+            "the teachers of binary_bce_alike_soft at once", _ALIKE, _joint(_ALIKE, **_SOFT), activation="sigmoid"
+        ),
+        **{
+            f"{role}_only_bce_alike_soft": PoseRow(
+                f"the {role} of binary_bce_alike_soft for the whole length",
+                *((teacher,), _alone(recipe, teacher, **_SOFT)),
+                activation="sigmoid",
+            )
+            for role, teacher, recipe in zip(
+                *(_BOTH, _ALIKE, (recipes.primary_only, recipes.senior_only)), strict=True
+            )
+        },
         "plain_bce": PoseRow(
             "plain, its heatmaps behind a sigmoid, by binary cross-entropy",
-            *((), _plain(loss=losses.bce)),
+            *((), _plain(loss=losses.bce, binarized=False)),
             activation="sigmoid",
         ),
         "plain_binary_bce": PoseRow(

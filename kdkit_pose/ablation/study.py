@@ -114,11 +114,15 @@ class PoseStudy:
         """Require that every row's student can be built and begin from what is given: before hours of training."""
         for activation in dict.fromkeys(row.activation for row in rows.values()):
             models.create(self.student, self.evaluator.skeleton.num_keypoints, activation=activation)
-        others = [name for name, row in rows.items() if row.activation != "none"]
-        if self.initial is not None and others:
+        if self.initial is None:
+            return
+        begins = models.recognise(self.initial).activation
+        others = [name for name, row in rows.items() if row.activation != begins]
+        if others:
+            kinds = {"none": "heatmaps without a sigmoid", "sigmoid": "probabilities behind a sigmoid"}
             raise ConfigurationError(
-                f"{', '.join(others)} learn probabilities behind a sigmoid, for which the last bias of "
-                f"'{self.initial}' is not made: leave these rows out, or the initial weights"
+                f"{', '.join(others)} learn {kinds[rows[others[0]].activation]}, and the last layer of "
+                f"'{self.initial}' is made for {kinds[begins]}: leave these rows out, or the initial weights"
             )
 
     def _beginning(self) -> dict[str, str]:
@@ -126,7 +130,8 @@ class PoseStudy:
         if self.initial is None:
             return {}
         skeleton = self.evaluator.skeleton
-        network = models.create(self.student, num_keypoints=skeleton.num_keypoints)
+        activation = models.recognise(self.initial).activation
+        network = models.create(self.student, skeleton.num_keypoints, activation=activation)
         models.load_checkpoint(network, self.initial)
         check_keypoints(self.initial, network.skeleton, network.keypoints, skeleton, "the validation data")
         return {"initial": content_digest(self.initial)}

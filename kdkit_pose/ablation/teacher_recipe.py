@@ -38,7 +38,7 @@ class TeacherRecipe:
     @property
     def supervision(self) -> dict[str, Any]:
         """The arguments of :func:`kdkit_pose.recipes.supervised` that say what it learns."""
-        return {"loss": losses.bce, "binarized": True} if self.binary else {}
+        return {"loss": losses.bce if self.binary else losses.mse, "binarized": self.binary}
 
 
 TEACHERS: Mapping[str, TeacherRecipe] = MappingProxyType(

@@ -45,7 +45,7 @@ class Grid:
         typer.Option(
             help=f"Names parted by commas, the baseline first, of: {', '.join(ROWS)}; core and all stand for "
             f"{', '.join(CORE)}, and for all of them. "
-            "odkd binarizes nothing; the recipe odkd is odkd_both."
+            "odkd learns by squared error and binarizes nothing; the recipe odkd is binary_bce."
         ),
     ] = "core"
     seeds: Annotated[str, typer.Option(help="Numbers parted by commas; three at least tell something.")] = "0,1,2"
@@ -110,9 +110,9 @@ class Job:
 
     def ablation(self, console: Console) -> Ablation:
         """Return the study; teachers that the benchmark lacks are trained."""
-        roles, workers, cpu = roles_of(self.names), self.running.workers, self.running.cpu
+        workers, cpu = self.running.workers, self.running.cpu
         if self.drawn.synthetic is None:
-            study, folder = own_study(self.out, self.own, roles, workers, cpu, console), self.out
+            study, folder = own_study(self.out, self.own, self.names, workers, cpu, console), self.out
         else:
             size = {Size.small: SMALL, Size.long: LONG, Size.full: FULL}[self.drawn.synthetic]
             benchmark = SyntheticBenchmark(
@@ -123,7 +123,7 @@ class Job:
                 cpu=cpu,
                 say=lambda line: console.print(line, markup=False),
             )
-            study = benchmark.study(roles, self.own.student)
+            study = benchmark.study(roles_of(self.names), self.own.student)
             folder = self.out / f"{self.drawn.labels.value}-{study.student}"
         return study.ablation(self.names, self.seeds, folder)
 
@@ -155,7 +155,8 @@ def ablate(
     Example:
       kdkit-pose ablate --synthetic small --labels coco --processes 2 \\
         --out runs/ablation
-      kdkit-pose ablate --student hrnet_w16 --rows plain,odkd,reversed \\
+      kdkit-pose ablate --student hrnet_w16 \\
+        --rows plain_binary_bce,binary_bce_alike,reversed_bce_alike_soft \\
         --primary runs/w32/student.safetensors \\
         --senior runs/w48-mask/student.safetensors --epochs 60 --out runs/mine \\
         --train-annotations train.json --images train2017 \\

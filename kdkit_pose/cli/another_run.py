@@ -81,4 +81,6 @@ def _option(key: str, network: str) -> str | None:
 def _as_given(option: str, value: str) -> str:
     """A value as the option takes it, from JSON; a size is width x height there, and height x width here."""
     text = value.strip('"')
+    if option == "--loss" and text == "null":  # see `LossName.to_config`
+        return "mse"
     return re.sub(r"(\d+)x(\d+)", r"\2x\1", text) if option == "--input-size" else text

@@ -10,6 +10,7 @@ import typer
 from kdkit import Condition, ConfigurationError, Curriculum, Epochs, Plateau, Schedule, Teacher
 from kdkit_pose import recipes
 from kdkit_pose.cli import options
+from kdkit_pose.cli.loss_choice import LossName
 
 ROLES = {
     "odkd": ("primary", "senior"),
@@ -49,7 +50,11 @@ class Course:
     ] = None
     alpha: Annotated[float, typer.Option(help="The teacher's share of the loss, 0 to 1.")] = 0.5
     binarize: Annotated[
-        Binarized | None, typer.Option(help="Targets to binarize in the last stage; the recipe's own by default.")
+        Binarized | None,
+        typer.Option(
+            help="Targets to binarize: of bce in every stage, by default both; of mse in the last one, by default "
+            "the recipe's own."
+        ),
     ] = None
     threshold: Annotated[float, typer.Option(help="Of the binarization, above 0 and up to 1.")] = 0.5
 
@@ -83,6 +88,7 @@ def build_curriculum(
     teachers: Mapping[str, Teacher],
     course: Course,
     *,
+    loss: LossName,
     learning_rate: Schedule,
     outputs: Sequence[str] = ("heatmap",),
     unlabelled: bool = False,
@@ -93,6 +99,7 @@ def build_curriculum(
         recipe: its name.
         teachers: its teachers, by role.
         course: the options.
+        loss: what is learned by; of fpd it is mse.
         learning_rate: over the run.
         outputs: the student's heatmaps.
         unlabelled: whether there are persons whom only the teachers teach.
@@ -102,7 +109,7 @@ def build_curriculum(
     """
     course.check(recipe)
     arguments: dict[str, object] = {"learning_rate": learning_rate, "outputs": outputs}
-    arguments |= _lengths(recipe, course) | _binarization(recipe, course)
+    arguments |= _lengths(recipe, course) | _binarization(recipe, course, loss)
     if recipe != "supervised":
         arguments |= {"alpha": course.alpha, "teacher_region": None if unlabelled else "visible"}
     elif unlabelled:
@@ -129,17 +136,20 @@ def _lengths(recipe: str, course: Course) -> dict[str, object]:
     }
 
 
-def _binarization(recipe: str, course: Course) -> dict[str, object]:
-    """What the last stage binarizes and how, as the recipe's arguments."""
+def _binarization(recipe: str, course: Course, loss: LossName) -> dict[str, object]:
+    """What is learned by, and what is binarized where and how, as the recipe's arguments."""
     if recipe == "fpd":
         return {}
-    threshold: dict[str, object] = {"threshold": course.threshold}
+    arguments: dict[str, object] = {"threshold": course.threshold, "loss": loss.function}
     if course.binarize is None:
-        return threshold
+        return arguments
     if recipe == "supervised":
-        return threshold | {"binarized": course.binarize == "truth"}
-    name = f"{_order(recipe)[1]}_binarized" if recipe in _TWO_STAGES else "binarized"
-    return threshold | {name: course.binarize.value}
+        return arguments | {"binarized": course.binarize == "truth"}
+    if recipe not in _TWO_STAGES:
+        return arguments | {"binarized": course.binarize.value}
+    # By squared error discs are for the end: an under-trained student learns less from them.
+    stages = _order(recipe) if loss is LossName.bce else _order(recipe)[1:]
+    return arguments | {f"{stage}_binarized": course.binarize.value for stage in stages}
 
 
 def _order(recipe: str) -> tuple[str, ...]:

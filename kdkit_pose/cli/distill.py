@@ -23,6 +23,7 @@ from kdkit_pose.cli.fast import FastTeachers, make_fast
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import content_of_file, skeleton_in
+from kdkit_pose.cli.loss_choice import LossName, LossOption, loss_for
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import (
     MASK_FILES,
@@ -75,6 +76,7 @@ def distill(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for the student to start from.")] = None,
     pretrained: options.Pretrained = None,
     fast_teachers: FastTeachers = False,
+    loss: LossOption = None,
     choice: CodecChoice,
     course: Course,
     fitting: Fitting,
@@ -97,17 +99,26 @@ def distill(
     body = _skeleton(files, teacher_files, caches, checkpoint)
     teachers = _teachers(recipe.value, teacher_files, caches, body, f"'{files.train_annotations}'", console)
     _require_use(context, recipe.value, teachers, floor)
-    network = new_network(student, body, fitting.seed, console, checkpoint=checkpoint, pretrained=pretrained)
+    learned_by = _loss(recipe.value, loss, checkpoint)
+    network = new_network(
+        *(student, body, fitting.seed, console),
+        activation=learned_by.activation,
+        checkpoint=checkpoint,
+        pretrained=pretrained,
+    )
 
     def curriculum_of(by_role: Mapping[str, Teacher]) -> Curriculum:
         return build_curriculum(
             *(recipe.value, by_role, course),
+            loss=learned_by,
             learning_rate=settings.rate(),
             outputs=network.heatmap_outputs,
             unlabelled=unlabelled.any,
         )
 
     curriculum = curriculum_of(teachers.by_role)
+    for doubt in filter(None, (teachers.disagreement(curriculum), teachers.exchanged)):
+        console.print(f"warning: {doubt}", markup=False)
     for cache in caches.values():
         cache.check_transforms(curriculum)
     if recipes.decoder_for(curriculum) == "peak":
@@ -128,6 +139,7 @@ def distill(
             **({"fast_teachers": True} if fast_teachers else {}),
             **unlabelled.to_config(),
             **course.to_config(),
+            **learned_by.to_config(),
         },
     )
     with options_named(out, "--student"):
@@ -169,6 +181,19 @@ def distill(
     show_result(result, console)
 
 
+def _loss(recipe: str, asked: LossName | None, checkpoint: Path | None) -> LossName:
+    """Return what the student learns by.
+
+    Raises:
+        ConfigurationError: if it is not what the recipe, or the student's last layer, is made for.
+    """
+    if recipe != "fpd":
+        return loss_for(asked, checkpoint)
+    if asked is LossName.bce:
+        raise ConfigurationError("recipe 'fpd' learns by mse: leave out --loss bce, or take primary_only")
+    return loss_for(LossName.mse, checkpoint)
+
+
 def _skeleton(
     files: DataFiles, teacher_files: TeacherFiles, caches: Mapping[str, RoleCache], checkpoint: Path | None
 ) -> Skeleton:
@@ -195,9 +220,6 @@ def _teachers(
         console.print(f"teacher {role}: read from '{cached.cache.path}', {cached.cache}", markup=False)
     if caches:
         console.print(describe_views(caches), markup=False)
-    for doubt in (teachers.disagreement, teachers.exchanged):
-        if doubt:
-            console.print(f"warning: {doubt}", markup=False)
     return teachers
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from kdkit import ConfigurationError
 from kdkit_pose import models
-from kdkit_pose.models import PoseNetwork
+from kdkit_pose.models import Activation, PoseNetwork
 from kdkit_pose.skeleton import Skeleton
 
 
@@ -18,6 +18,7 @@ def new_network(
     console: Console,
     *,
     mask_fusion: str = "none",
+    activation: Activation = "none",
     checkpoint: Path | None = None,
     pretrained: str | None = None,
 ) -> PoseNetwork:
@@ -29,6 +30,7 @@ def new_network(
         seed: of the initial weights.
         console: where to say it.
         mask_fusion: how the mask enters.
+        activation: what its heatmaps go through.
         checkpoint: a pose network's weights.
         pretrained: an ImageNet classifier's file, or ``hub``.
 
@@ -39,7 +41,7 @@ def new_network(
     if checkpoint is not None and pretrained is not None:
         raise ConfigurationError("--checkpoint and --pretrained both say where the weights start: leave out one")
     torch.manual_seed(seed)
-    network = models.create(name, skeleton.num_keypoints, mask_fusion=mask_fusion)
+    network = models.create(name, skeleton.num_keypoints, mask_fusion=mask_fusion, activation=activation)
     if checkpoint is not None:
         console.print(str(models.load_checkpoint(network, checkpoint)), markup=False)
     if pretrained is not None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kdkit import ConfigurationError
 from kdkit_pose import models
-from kdkit_pose.ablation import PoseStudy, SharedTargets
+from kdkit_pose.ablation import PoseRow, PoseStudy, SharedTargets, roles_of, rows_named
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
@@ -96,13 +96,13 @@ def _own_data(own: Own) -> tuple[str, DataFiles]:
     raise ConfigurationError(f"give {told} to compare on persons of your own, or --synthetic small")
 
 
-def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool, console: Console) -> PoseStudy:
+def own_study(out: Path, own: Own, names: Sequence[str], workers: int, cpu: bool, console: Console) -> PoseStudy:
     """Return the study on persons of one's own.
 
     Args:
         out: its folder.
         own: what it is of.
-        roles: of the teachers that its rows need.
+        names: of its rows, whose teachers it needs.
         workers: processes that read samples.
         cpu: whether to stay on the CPU.
         console: what was read is said there.
@@ -111,19 +111,29 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
         KdkitError: if something is missing, or does not fit together.
     """
     student, files = _own_data(own)
-    if missing := [role for role in roles if role not in own.files]:
+    roles = roles_of(names)
+    options = {role: role.removesuffix("_bce") for role in roles}  # one file of each option, by whatever loss
+    if missing := dict.fromkeys(option for option in options.values() if option not in own.files):
         told = ", ".join(f"--{role}" if role in _WITH_OPTION else role for role in missing)
         raise ConfigurationError(
             f"the rows learn from teachers that are not given: {told}; give them, or other --rows"
         )
-    if unused := [f"--{role}" for role in own.files if role not in roles]:
+    if unused := [f"--{option}" for option in own.files if option not in options.values()]:
         raise ConfigurationError(
             f"{' and '.join(unused)} would change nothing: no row learns from it; leave it out"
         )
-    loaded = {role: load_network(own.files[role], None, "none", f"--{role}") for role in roles}
+    files_read = dict.fromkeys(options.values())
+    opened = {option: load_network(own.files[option], None, "none", f"--{option}") for option in files_read}
+    loaded = {role: opened[option] for role, option in options.items()}
+    _require_probabilities(rows_named(names), loaded)
+    if doubt := _disagreement(rows_named(names), loaded):
+        console.print(f"warning: {doubt}", markup=False)
     initial = {} if own.init is None else {"student": _initial(own.init, student)}
     body = skeleton_of(
-        files.train_annotations, None, None, known=skeleton_in(*(own.files[role] for role in roles), own.init)
+        files.train_annotations,
+        None,
+        None,
+        known=skeleton_in(*(own.files[option] for option in files_read), own.init),
     )
     for one in (*loaded.values(), *initial.values()):
         check_skeleton(one, body, f"'{files.train_annotations}'")
@@ -172,6 +182,36 @@ def own_study(out: Path, own: Own, roles: Sequence[str], workers: int, cpu: bool
         targets=SharedTargets(out / "targets", workers=workers, device=device),
         share=own.share_targets,
         initial=own.init,
+    )
+
+
+def _require_probabilities(rows: Mapping[str, PoseRow], loaded: Mapping[str, LoadedNetwork]) -> None:
+    """Require teachers that learned by cross-entropy where rows say so.
+
+    Raises:
+        ConfigurationError: naming the options and the rows.
+    """
+    others = {role for role, one in loaded.items() if role.endswith("_bce") and one.network.activation == "none"}
+    if others:
+        options = " and ".join(f"--{role.removesuffix('_bce')}" for role in loaded if role in others)
+        wanting = [name for name, row in rows.items() if others & set(row.teachers)]
+        raise ConfigurationError(
+            f"{', '.join(wanting)} learn from teachers that learned by cross-entropy, and {options} did not: give "
+            f"others, as train --loss bce makes them, or take binary_bce, which binarizes what they give"
+        )
+
+
+def _disagreement(rows: Mapping[str, PoseRow], loaded: Mapping[str, LoadedNetwork]) -> str | None:
+    """A line that names rows that learn Gaussians of the truth and discs of teachers, or None."""
+    discs = {role for role, one in loaded.items() if one.network.activation == "sigmoid"}
+    torn = [name for name, row in rows.items() if row.activation == "none" and discs & set(row.teachers)]
+    if not torn:
+        return None
+    options = " and ".join(f"--{role}" for role in loaded if role in discs and not role.endswith("_bce"))
+    return (
+        f"{options} learned discs by cross-entropy, and {', '.join(torn)} learn Gaussians of the ground truth by "
+        f"squared error: a student cannot match both; take rows by cross-entropy, as plain_binary_bce and "
+        f"binary_bce, or teachers of train --loss mse"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kdkit import ConfigurationError, Curriculum, Teacher
+from kdkit import ConfigurationError, Curriculum, Distill, Teacher
 from kdkit_pose import recipes
 from kdkit_pose.cli.codec_choice import ChosenCodec, choose_codec
 from kdkit_pose.cli.curriculum import ROLES
@@ -123,13 +123,19 @@ class Teachers:
         }
         return {role: codec.decoder for role, codec in said.items() if codec is not None}
 
-    @property
-    def disagreement(self) -> str | None:
-        """A line that says that some show discs and some Gaussians; None where all show the same."""
-        if len(set(self.decoders.values())) < 2:
+    def disagreement(self, curriculum: Curriculum) -> str | None:
+        """A line that says that a student learns discs of some and Gaussians of others; None where it does not."""
+        as_they_are = {
+            objective.teacher.name
+            for stage in curriculum
+            for objective in stage.objectives
+            if isinstance(objective, Distill) and not recipes.binarizes(objective.transform)
+        }
+        shown = {role: decoder for role, decoder in self.decoders.items() if role in as_they_are}
+        if len(set(shown.values())) < 2:
             return None
         shapes = {"centroid": "discs", "peak": "Gaussians"}
-        told = ", ".join(f"the {role} {shapes[decoder]}" for role, decoder in self.decoders.items())
+        told = ", ".join(f"the {role} {shapes[decoder]}" for role, decoder in shown.items())
         return (
             f"the teachers' heatmaps differ in shape, as their files' decoders say: {told}; a student cannot "
             "match both at once"

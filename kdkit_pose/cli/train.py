@@ -1,5 +1,6 @@
 """``kdkit-pose train``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from kdkit_pose.cli.dry_run import rehearse
 from kdkit_pose.cli.given import refuse, require_with
 from kdkit_pose.cli.grouped import grouped
 from kdkit_pose.cli.loading import skeleton_in
+from kdkit_pose.cli.loss_choice import LossOption, loss_for
 from kdkit_pose.cli.new_network import new_network
 from kdkit_pose.cli.option_groups import MASK_FILES, NEED_VALIDATION, NO_MASKS, CodecChoice, DataFiles, Fitting
 from kdkit_pose.cli.show import show_result
@@ -37,6 +39,7 @@ def train(
         Path | None, typer.Option(help="Weights to start from: kdkit's, official or mmpose's.")
     ] = None,
     pretrained: options.Pretrained = None,
+    loss: LossOption = None,
     choice: CodecChoice,
     epochs: options.Epochs = 210,
     fitting: Fitting,
@@ -55,9 +58,11 @@ def train(
     refuse_with_cut(context, files)
     settings = fitting.settings
     body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=skeleton_in(checkpoint))
+    learned_by = loss_for(loss, checkpoint)
     network = new_network(
         *(model, body, fitting.seed, console),
         mask_fusion=mask_fusion,
+        activation=learned_by.activation,
         checkpoint=checkpoint,
         pretrained=pretrained,
     )
@@ -65,17 +70,29 @@ def train(
     if not masks:
         refuse(context, MASK_FILES, NO_MASKS)
     chosen = starting_codec(checkpoint, choice.codec, choice.input_size, choice.sigma)
-    codec = chosen.codec
+    course = recipes.supervised(
+        until=epochs,
+        loss=learned_by.function,
+        learning_rate=settings.rate(),
+        outputs=network.heatmap_outputs,
+    )
+    codec = replace(chosen.codec, decoder=recipes.decoder_for(course))
     console.print(f"heatmaps: {codec} ({chosen.how})", markup=False)
     config = describe_run(
-        files, codec, fitting, checkpoint=checkpoint, pretrained=pretrained, further={"epochs": epochs}
+        *(files, codec, fitting),
+        checkpoint=checkpoint,
+        pretrained=pretrained,
+        further={"epochs": epochs, **learned_by.to_config()},
     )
     with options_named(out, "--model"):
         check_run_folder(out, settings, {**config, "model": models.describe(network)})
-        data = load_data(files, codec, body, fitting, console, masks=masks, reader=model)
-        course = recipes.supervised(until=epochs, learning_rate=settings.rate(), outputs=network.heatmap_outputs)
+        data = load_data(files, chosen.codec, body, fitting, console, masks=masks, reader=model)
         run = (network, course, data.train, out, settings)
-        arguments: dict[str, Any] = {"evaluator": data.evaluator, "config": {**config, **data.config}}
+        arguments: dict[str, Any] = {
+            "evaluator": None if data.evaluator is None else data.evaluator.decoded_by(codec.decoder),
+            "codec": codec,
+            "config": {**config, **data.config},
+        }
         if dry_run:
             rehearse(*run, console, data=data, **arguments)
             return

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from kdkit import Binarize, CachedTeacher, Distiller, EnsembleTeacher, TargetCache, Teacher, build_cache
+from kdkit import Binarize, CachedTeacher, Distiller, EnsembleTeacher, TargetCache, Teacher, build_cache, losses
 from kdkit.cache import BitWindow, CachedDataset, Dense
 from kdkit_pose import Augment, MaskAwareTeacher, recipes
 from kdkit_pose.cached_samples import cached_teachers, common_views, with_records
@@ -66,7 +66,9 @@ def from_cache(tmp_path_factory, senior, people):
 
 
 def distiller(network, teacher) -> Distiller:
-    return Distiller(pose_student(network), recipes.senior_only(teacher, until=1, binarized="none"))
+    return Distiller(
+        pose_student(network), recipes.senior_only(teacher, until=1, binarized="none", loss=losses.mse)
+    )
 
 
 def lines(folder):
@@ -108,7 +110,7 @@ def run(people, small_network):
     def start(out, teacher, evaluator=steady):
         # Slow enough that steps make no more of the rounding.
         settings = FitSettings(**SETTINGS, learning_rate=1e-5)
-        curriculum = recipes.senior_only(teacher, until=VIEWS, binarized="none")
+        curriculum = recipes.senior_only(teacher, until=VIEWS, binarized="none", loss=losses.mse)
         fit(small_network(9), curriculum, people, out, settings, evaluator=evaluator)
         return lines(out)
 

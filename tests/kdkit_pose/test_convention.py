@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Subset
 
-from kdkit import Distiller, Trainer
+from kdkit import Distiller, Trainer, losses
 from kdkit.errors import ConfigurationError
 from kdkit_pose import DARK, MSRA, UDP, Evaluator, MaskAwareTeacher, loader, models, pose_student, recipes
 from kdkit_pose.convention import require_convention
@@ -50,7 +50,14 @@ def test_batches_that_name_no_codec_are_taken(tiny_people, small_network):
 def test_a_student_is_not_written_as_another_codecs(tiny_people, small_network, tmp_path):
     data = tiny_people(codec=CODEC)
     with pytest.raises(ConfigurationError, match="codec: udp and dark"):
-        fit(small_network(), recipes.supervised(until=1), data, tmp_path / "run", SETTINGS, codec=OTHER)
+        fit(
+            small_network(activation="sigmoid"),
+            recipes.supervised(until=1),
+            data,
+            tmp_path / "run",
+            SETTINGS,
+            codec=OTHER,
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -129,7 +136,7 @@ def test_a_network_of_another_codec_is_trained_on_the_datas(file, tiny_people, t
     settings = replace(SETTINGS, evaluate_every=1, ema=0.9)
     learned = replace(CODEC, decoder="centroid")
     result = fit(
-        *(network, recipes.supervised(until=1), data, tmp_path / "run", settings),
+        *(network, recipes.supervised(until=1, loss=losses.mse), data, tmp_path / "run", settings),
         evaluator=evaluator,
         codec=learned,
     )
@@ -142,7 +149,7 @@ def test_what_does_not_begin_to_train_stays_what_it_was(file, tiny_people, tmp_p
     data, network = tiny_people(codec=CODEC), models.load(file)
     (tmp_path / "run").write_text("a file")
     with pytest.raises(Exception, match="run"):
-        fit(network, recipes.supervised(until=1), data, tmp_path / "run", SETTINGS)
+        fit(network, recipes.supervised(until=1, loss=losses.mse), data, tmp_path / "run", SETTINGS)
     assert (network.codec, network.skeleton) == (OTHER, COCO)
 
 
@@ -150,10 +157,17 @@ def test_nobody_teaches_or_judges_by_another_codec(file, small_network, tiny_peo
     data, other = tiny_people(codec=CODEC), tiny_people(codec=OTHER)
     taught = recipes.fpd(MaskAwareTeacher("primary", models.load(file)), until=1)
     with pytest.raises(ConfigurationError, match=r"teacher 'primary' .*codec: udp and dark"):
-        fit(small_network(), taught, data, tmp_path / "run", SETTINGS)
+        fit(small_network(activation="sigmoid"), taught, data, tmp_path / "run", SETTINGS)
     judged = Evaluator(loader(other, 4), other.coco_dict(), OTHER)
     with pytest.raises(ConfigurationError, match="codec: udp and dark"):
-        fit(small_network(), recipes.supervised(until=1), data, tmp_path / "run", SETTINGS, evaluator=judged)
+        fit(
+            small_network(activation="sigmoid"),
+            recipes.supervised(until=1),
+            data,
+            tmp_path / "run",
+            SETTINGS,
+            evaluator=judged,
+        )
     assert not (tmp_path / "run").exists()
 
 

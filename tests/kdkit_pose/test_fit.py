@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError, losses
-from kdkit_pose import Augment, codecs, models, recipes
+from kdkit_pose import Augment, MaskAwareTeacher, codecs, models, recipes
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import loader
 from kdkit_pose.evaluation import Evaluator
@@ -54,7 +55,7 @@ def run(small_network, tiny_teacher, tiny_people, tiny_evaluator):
         settings = FitSettings(**{**SETTINGS, **options})
         data = tiny_people(drawing=data_seed, wrap=wrap, augment=Augment(), seed=settings.seed, masks=True)
         codec = DARK(input_size=(32, 32), decoder=recipes.decoder_for(curriculum))
-        network = network or small_network(9)
+        network = network or small_network(9, activation="sigmoid")
         return fit(
             *(network, curriculum, data, out, settings),
             evaluator=evaluator,
@@ -87,7 +88,7 @@ def straight(run, tmp_path_factory):
 
 
 def test_the_students_file_is_a_plain_network_with_its_name_and_codec(run, tmp_path, small_network):
-    network = small_network(9)
+    network = small_network(9, activation="sigmoid")
     result = run(tmp_path, network=network, export="last")
     assert result.epochs == 4
     metadata = models.read_metadata(result.student)
@@ -101,16 +102,31 @@ def test_the_students_file_is_a_plain_network_with_its_name_and_codec(run, tmp_p
         assert torch.equal(value, loaded.state_dict()[key])
 
 
-def test_without_a_codec_the_file_has_the_datas(small_network, tiny_people, tmp_path):
-    data = tiny_people()
-    settings = FitSettings(**SETTINGS)
-    result = fit(small_network(), recipes.supervised(until=1), data, tmp_path, settings)
-    assert codecs.from_metadata(models.read_metadata(result.student)) == data.codec
-    assert result.best is None
+@pytest.mark.parametrize(
+    ("activation", "loss", "decoder"), [("sigmoid", losses.bce, "centroid"), ("none", losses.mse, "peak")]
+)
+def test_without_a_codec_the_file_has_the_datas_and_says_how_to_read_what_was_learned(
+    small_network, tiny_people, tmp_path, activation, loss, decoder
+):
+    """And so the evaluator reads it, whatever its own decoder."""
+    read = []
+
+    class Watched(Evaluator):
+        def __call__(self, module):
+            read.append(self._codec.decoder)
+            return super().__call__(module)
+
+    data, network = tiny_people(), small_network(activation=activation)
+    held_out = tiny_people(drawing=2, pictures=2)
+    evaluator = Watched(loader(held_out, 8), held_out.coco_dict(), held_out.codec, flip=False)
+    curriculum = recipes.supervised(until=1, loss=loss)
+    result = fit(network, curriculum, data, tmp_path, FitSettings(**SETTINGS), evaluator=evaluator)
+    assert codecs.from_metadata(models.read_metadata(result.student)) == replace(data.codec, decoder=decoder)
+    assert read == [decoder]
 
 
 def test_a_network_that_reads_the_mask_trains_with_it(small_network, tiny_people, tmp_path):
-    network = small_network(mask_fusion="concat")
+    network = small_network(mask_fusion="concat", activation="sigmoid")
     result = fit(network, recipes.supervised(until=1), tiny_people(), tmp_path, FitSettings(**SETTINGS))
     assert models.load(result.student).inputs == ("image", "mask")
     assert network.conv1.weight[:, 3:].abs().sum() > 0
@@ -211,17 +227,27 @@ def test_data_that_do_not_fit_the_network_are_refused_before_the_folder_is_made(
 ):
     data = tiny_people(codec=DARK(input_size=(60, 60)))
     with pytest.raises(BatchError, match="multiples of 32"):
-        fit(small_network(), recipes.supervised(until=1), data, tmp_path / "out", FitSettings(**SETTINGS))
+        fit(
+            small_network(activation="sigmoid"),
+            recipes.supervised(until=1),
+            data,
+            tmp_path / "out",
+            FitSettings(**SETTINGS),
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_teacher_of_other_keypoints_is_refused(small_network, tiny_people, tmp_path):
-    from kdkit_pose import MaskAwareTeacher
-
     teacher = MaskAwareTeacher("primary", small_network(num_keypoints=14))
     settings = FitSettings(**SETTINGS)
     with pytest.raises(BatchError, match="distill/primary/heatmap"):
-        fit(small_network(), recipes.fpd(teacher, until=1), tiny_people(), tmp_path / "out", settings)
+        fit(
+            small_network(activation="sigmoid"),
+            recipes.fpd(teacher, until=1),
+            tiny_people(),
+            tmp_path / "out",
+            settings,
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -233,7 +259,7 @@ def test_the_schedule_is_the_settings_unless_the_curriculum_has_one(small_networ
     for name, own, expected in (("settings", None, False), ("own", 1e-3, True)):
         settings = FitSettings(**{**SETTINGS, "learning_rate": 1e-3})
         curriculum = recipes.supervised(until=3, learning_rate=own)
-        fit(small_network(), curriculum, tiny_people(), tmp_path / name, settings)
+        fit(small_network(activation="sigmoid"), curriculum, tiny_people(), tmp_path / name, settings)
         found = rates(tmp_path / name)
         assert (found == [1e-3] * 3) == expected
         assert found == sorted(found, reverse=True)
@@ -241,7 +267,7 @@ def test_the_schedule_is_the_settings_unless_the_curriculum_has_one(small_networ
 
 def test_warm_up_steps_raise_the_rate(small_network, tiny_people, tmp_path):
     settings = FitSettings(**{**SETTINGS, "schedule": "constant", "warmup_steps": 1000})
-    fit(small_network(), recipes.supervised(until=2), tiny_people(), tmp_path, settings)
+    fit(small_network(activation="sigmoid"), recipes.supervised(until=2), tiny_people(), tmp_path, settings)
     assert 0 < rates(tmp_path)[0] < rates(tmp_path)[1] < 1e-4
 
 
@@ -297,7 +323,13 @@ def test_a_stage_that_leaves_out_a_stack_is_refused(hourglass, tiny_people, tmp_
     with pytest.raises(
         ConfigurationError, match="'supervised' has no objective for heatmap_1, which the student must"
     ):
-        fit(hourglass, recipes.supervised(until=1), tiny_people(), tmp_path / "out", FitSettings(**SETTINGS))
+        fit(
+            hourglass,
+            recipes.supervised(until=1, loss=losses.mse),
+            tiny_people(),
+            tmp_path / "out",
+            FitSettings(**SETTINGS),
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -389,7 +421,7 @@ def test_a_default_runs_settings_are_those_of_before_there_was_a_performance():
 
 
 def test_probabilities_are_learned_by_bce_and_their_file_says_what_they_are(run, small_network, tmp_path):
-    curriculum = recipes.supervised(until=5, binarized=True, loss=losses.bce)
+    curriculum = recipes.supervised(until=5)
     network = small_network(activation="sigmoid")
     options = {"learning_rate": 1e-2, "schedule": "constant", "evaluate_every": 5}
     result = run(tmp_path / "run", network=network, curriculum=curriculum, **options)
@@ -414,6 +446,21 @@ def test_a_loss_of_probabilities_needs_some(run, small_network, tmp_path, activa
     with pytest.raises(ConfigurationError, match=words):
         run(tmp_path / "run", network=small_network(activation=activation), curriculum=curriculum)
     assert not (tmp_path / "run").exists()
+
+
+def test_teachers_that_are_learned_from_as_they_are_must_give_probabilities_too(run, small_network, tmp_path):
+    squares, discs = (
+        MaskAwareTeacher(activation, small_network(activation=activation)) for activation in ("none", "sigmoid")
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"'distill/none/heatmap' learns probab.*--binarize both.*Truncate"
+    ):
+        run(tmp_path / "run", curriculum=recipes.primary_only(squares, until=1, binarized="truth"))
+    assert not (tmp_path / "run").exists()
+    run(tmp_path / "discs", curriculum=recipes.primary_only(discs, until=1, binarized="truth"))
+    run(tmp_path / "binarized", curriculum=recipes.primary_only(squares, until=1))
+    quiet = recipes.primary_only(squares, until=1, binarized="truth", alpha=0.0)
+    run(tmp_path / "quiet", curriculum=quiet)
 
 
 def test_its_config_says_who_was_left_out(run, tmp_path):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -60,7 +62,7 @@ def test_every_recipe_is_listed():
 @pytest.mark.parametrize("name", TEACHERS)
 def test_every_recipe_runs_through_to_a_finite_loss_and_a_gradient(build, small_network, tiny_people, name):
     curriculum = build(name)
-    network = small_network()
+    network = small_network(activation="none" if name == "fpd" else "sigmoid")
     distiller = Distiller(Student(network, "image", "heatmap"), curriculum)
     data = tiny_people(pictures=2)
     batch = torch.utils.data.default_collate([data[0], data[1]])
@@ -97,8 +99,21 @@ def test_unlabelled_keypoints_never_count(build, name):
     assert {item.region for stage in build(name) for item in stage.objectives} == {"visible"}
 
 
-def test_odkd_goes_from_primary_to_senior_and_binarizes_last(build):
-    curriculum = build("odkd")
+@pytest.mark.parametrize("name", TEACHERS)
+def test_all_but_fpd_learn_binarized_targets_by_cross_entropy(build, name):
+    loss, transform = (losses.mse, Identity()) if name == "fpd" else (losses.bce, Binarize(0.5))
+    found = [(item.loss, item.transform) for stage in build(name) for item in stage.objectives]
+    assert set(found) == {(loss, transform)}
+
+
+@pytest.mark.parametrize("loss", [losses.bce_with_logits, partial(losses.bce)])
+def test_any_loss_of_probabilities_has_its_targets_binarized(build, loss):
+    assert binarized(build("odkd", loss=loss)) == ["both", "both"]
+    assert binarized(build("supervised", loss=loss)) == ["truth"]
+
+
+def test_odkd_goes_from_primary_to_senior_and_by_squared_error_binarizes_last(build):
+    curriculum = build("odkd", loss=losses.mse)
     assert [[teacher.name for teacher in stage.teachers] for stage in curriculum] == [["primary"], ["senior"]]
     assert binarized(curriculum) == ["none", "both"]
     assert all(item.transform == Binarize(0.5) for item in curriculum.stages[1].objectives)
@@ -107,21 +122,25 @@ def test_odkd_goes_from_primary_to_senior_and_binarizes_last(build):
 def test_reversed_order_is_odkd_with_the_teachers_exchanged(build):
     curriculum = build("reversed_order")
     assert [[teacher.name for teacher in stage.teachers] for stage in curriculum] == [["senior"], ["primary"]]
-    assert binarized(curriculum) == binarized(build("odkd"))
+    assert binarized(curriculum) == binarized(build("odkd")) == ["both", "both"]
+    assert binarized(build("reversed_order", loss=losses.mse)) == ["none", "both"]
 
 
 @pytest.mark.parametrize("choice", ["none", "truth", "teacher", "both"])
 def test_binarization_is_chosen_for_each_stage(build, choice):
     assert binarized(build("odkd", primary_binarized=choice, senior_binarized="none")) == [choice, "none"]
-    assert binarized(build("odkd", senior_binarized=choice)) == ["none", choice]
+    assert binarized(build("odkd", senior_binarized=choice)) == ["both", choice]
+    assert binarized(build("odkd", senior_binarized=choice, loss=losses.mse)) == ["none", choice]
     assert binarized(build("joint", binarized=choice)) == [choice]
 
 
 def test_the_other_recipes_binarize_as_the_stage_they_are_compared_with(build):
-    assert binarized(build("primary_only")) == ["none"]
-    assert binarized(build("senior_only")) == ["both"]
-    assert binarized(build("fpd")) == binarized(build("joint")) == binarized(build("supervised")) == ["none"]
-    assert binarized(build("supervised", binarized=True)) == ["truth"]
+    squares = {"loss": losses.mse}
+    assert binarized(build("primary_only", **squares)) == ["none"]
+    assert binarized(build("senior_only", **squares)) == ["both"]
+    assert binarized(build("joint", **squares)) == binarized(build("supervised", **squares)) == ["none"]
+    assert binarized(build("supervised", binarized=True, **squares)) == ["truth"]
+    assert binarized(build("fpd")) == ["none"]
 
 
 @pytest.mark.parametrize(
@@ -135,8 +154,11 @@ def test_the_other_recipes_binarize_as_the_stage_they_are_compared_with(build):
         ("odkd", {"senior_binarized": "teacher"}, "centroid"),
         ("reversed_order", {}, "centroid"),
         ("senior_only", {}, "centroid"),
-        ("primary_only", {}, "peak"),
-        ("supervised", {"binarized": True}, "centroid"),
+        ("primary_only", {}, "centroid"),
+        ("primary_only", {"loss": losses.mse}, "peak"),
+        ("supervised", {}, "centroid"),
+        ("supervised", {"binarized": False}, "peak"),
+        ("supervised", {"loss": losses.mse}, "peak"),
         ("fpd", {}, "peak"),
     ],
 )
@@ -195,19 +217,21 @@ def test_nonsense_lengths_are_refused(build, until):
 
 @pytest.fixture
 def small_hourglass():
-    """A stacked hourglass for inputs of 32 x 32 pixels."""
+    """A stacked hourglass for inputs of 32 x 32 pixels, of probabilities unless it is said."""
 
-    def make():
+    def make(activation="sigmoid"):
         torch.manual_seed(0)
         config = models.HourglassConfig("small", stacks=3, channels=8, depth=2)
-        return models.StackedHourglass("small", config, 17)
+        network = models.StackedHourglass("small", config, 17)
+        network.activate(activation)
+        return network
 
     return make
 
 
 @pytest.mark.parametrize("name", TEACHERS)
 def test_every_stack_learns_what_the_last_one_does(build, small_hourglass, tiny_people, name):
-    network = small_hourglass()
+    network = small_hourglass("none" if name == "fpd" else "sigmoid")
     curriculum = build(name, outputs=network.heatmap_outputs)
     distiller = Distiller(pose_student(network), curriculum)
     data = tiny_people(pictures=2)

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from kdkit_pose import models
 from kdkit_pose.ablation import CORE, ROWS, SMALL
 from kdkit_pose.cli import ablate
+from kdkit_pose.codecs import DARK
+from kdkit_pose.skeleton import COCO
 
 NET = "hrnet_w8_small"
 
@@ -40,6 +43,24 @@ def test_rows_by_seeds_on_data_of_ones_own(mine, chain, run, tmp_path):
     again = run(*mine, *blind, "--rows", "plain,odkd,fpd", "--seeds", "0", "--cpu", "--out", out)
     assert "plain, seed 0: is there" in again
     assert "fpd, seed 0: begins" in again
+
+
+def test_rows_by_cross_entropy_learn_from_teachers_that_learned_so(mine, chain, run, fail, tmp_path):
+    discs = ["--rows", "plain_binary_bce,binary_bce_alike_soft", "--seeds", 0, "--cpu"]
+    printed = run(*mine, *discs, "--out", tmp_path / "study")
+    assert "warning" not in printed
+    assert "binary_bce_alike_soft minus plain_binary_bce" in printed or "'plain_binary_bce', paired" in printed
+    squares = tmp_path / "squares.safetensors"
+    network = models.create(NET)
+    models.save(network, squares, **DARK(input_size=(64, 64)).to_metadata(), **COCO.to_metadata())
+    told = fail(*mine, "--primary", squares, *discs, "--out", tmp_path / "other")
+    assert "binary_bce_alike_soft learn from teachers that learned by cross-entropy, and --primary did not" in told
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_row_that_learns_gaussians_beside_discs_is_warned_of(mine, run, tmp_path):
+    printed = run(*mine, "--rows", "plain,odkd", "--seeds", 0, "--cpu", "--out", tmp_path / "study")
+    assert "warning: --primary and --senior learned discs by cross-entropy, and odkd learn Gaussians" in printed
 
 
 def test_processes_share_rows_and_heatmaps(mine, run, tmp_path):

@@ -13,14 +13,21 @@ NET = "hrnet_w8_small"
 @pytest.fixture(scope="module")
 def mine(chain):
     options = ["--student", NET, *chain.data, "--val-annotations", chain.val, "--epochs", 2, "--evaluate-every", 2]
-    return ["ablate", *options, "--rows", "plain,plain_twice", "--seeds", 0, "--cache-images"]
+    return ["ablate", *options, "--rows", "plain_bce,plain_binary_bce", "--seeds", 0, "--cache-images"]
 
 
 def test_rows_begin_from_the_file_and_learn_its_codec(mine, run, chain, tmp_path):
     run(*mine, "--init", chain.student("primary"), "--out", tmp_path / "study")
     assert len(json.loads((tmp_path / "study" / "study.json").read_text())["initial"]) == 64
-    trained = models.load(tmp_path / "study" / "plain" / "seed-0" / "run" / "student.safetensors")
+    trained = models.load(tmp_path / "study" / "plain_binary_bce" / "seed-0" / "run" / "student.safetensors")
     assert trained.codec == models.load(chain.student("primary")).codec
+
+
+def test_rows_whose_last_layer_is_another_are_refused(mine, fail, chain, tmp_path):
+    rows = [*mine, "--rows", "plain,plain_binary_bce", "--init", chain.student("primary")]
+    told = fail(*rows, "--out", tmp_path / "out")
+    assert "plain learn heatmaps without a sigmoid, and the last layer of" in told
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_read_is_not_written_over(mine, fail, chain, tmp_path):

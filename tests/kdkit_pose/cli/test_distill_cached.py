@@ -22,8 +22,8 @@ def caches(chain, run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def distill(chain):
-    """The command, with a rate at which steps make no more of rounding."""
-    return ["distill", "--student", NET, *chain.data, "--epochs", 2, "--learning-rate", 1e-5]
+    """The command, at a rate at which steps make no more of rounding; its first stage does not binarize."""
+    return ["distill", "--student", NET, *chain.data, "--epochs", 2, "--learning-rate", 1e-5, "--loss", "mse"]
 
 
 def teachers(chain):
@@ -58,6 +58,15 @@ def test_a_run_is_the_live_one(chain, distill, run, cached, tmp_path):
     assert "teacher senior: not checked, for there is only its cache" in printed
     assert "views of each person: 2, repeated" in printed
     assert "masks: seen when the cache was made" in printed
+
+
+def test_by_cross_entropy_all_is_binarized_and_a_run_is_the_live_one_to_the_bit(
+    chain, caches, run, distill, tmp_path
+):
+    discs = [*distill[:-1], "bce"]
+    run(*discs, *from_caches(caches), "--out", tmp_path / "cached")
+    run(*discs, *teachers(chain), "--out", tmp_path / "live")
+    assert lines(tmp_path / "cached") == lines(tmp_path / "live")
 
 
 def test_its_config_names_the_caches_and_it_is_not_gone_on_with_under_others(

@@ -42,7 +42,6 @@ TAUGHT = ("fpd", ["primary"])
         ("senior_only", ["senior"], "--primary", "primary.safetensors", "learns from senior"),
         ("senior_only", ["senior"], "--primary-model", "hrnet_w32", "--primary too"),
         ("supervised", [], "--alpha", "0.5", "has no teacher"),
-        ("supervised", [], "--threshold", "0.3", "no target is binarized"),
         ("supervised", [], "--primary", "primary.safetensors", "learns from no teacher"),
     ],
 )

@@ -63,9 +63,13 @@ def test_discs_and_gaussians_are_one_convention_and_are_told_apart(load):
     teachers = load("odkd", "peak", "centroid")
     assert teachers.codec == CODEC
     assert teachers.decoders == {"primary": "peak", "senior": "centroid"}
-    assert "the primary Gaussians, the senior discs" in teachers.disagreement
+    as_they_are = {"primary_binarized": "none", "senior_binarized": "none"}
+    assert "the primary Gaussians, the senior discs" in teachers.disagreement(odkd(teachers, **as_they_are))
+    assert teachers.disagreement(odkd(teachers)) is None  # binarized, all are discs
+    assert teachers.disagreement(odkd(teachers, primary_binarized="none")) is None
     for pair in (("peak", "peak"), ("centroid", "centroid"), ("silent", "centroid")):
-        assert load("odkd", *pair).disagreement is None
+        others = load("odkd", *pair)
+        assert others.disagreement(odkd(others, **as_they_are)) is None
 
 
 def test_the_command_decodes_teacher_and_student_by_centroid(chain, run, files, tmp_path, monkeypatch):
@@ -88,7 +92,7 @@ def test_the_command_decodes_teacher_and_student_by_centroid(chain, run, files, 
 def test_the_command_warns_of_discs_beside_gaussians(chain, run, files, tmp_path):
     arguments = ("distill", "--recipe", "joint", "--student", "hrnet_w8_small", *chain.data, "--no-augment")
     teachers = ("--primary", files["peak"], "--senior", files["centroid"], "--epochs", 1)
-    text = run(*arguments, *teachers, "--out", tmp_path / "joint")
+    text = run(*arguments, *teachers, "--loss", "mse", "--out", tmp_path / "joint")
     assert "warning: the teachers' heatmaps differ in shape" in text
 
 
