@@ -76,15 +76,18 @@ def odkd(
             binary cross-entropy both: students learned more from discs, with teachers (row ``binary_bce`` beside
             ``odkd_bce``) and without (``plain_binary_bce`` beside ``plain_bce``). Under another loss none.
         senior_binarized: which targets are binarized in the second stage; by default both, so that they agree.
-            That is the paper's. Under mean squared error it does not help on drawn people: there the row ``odkd``,
-            which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more than the
-            seeds' chance.
+            That is the paper's. ``"truth"`` leaves a teacher of probabilities as it is, which was not told from it
+            (``binary_bce_alike_soft``). Under mean squared error it does not help on drawn people: there the row
+            ``odkd``, which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more
+            than the seeds' chance.
         loss: of student and target. The default, :func:`kdkit.losses.bce` on binarized targets, was worth more
             than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
-            short training and in one four times as long, where ``plain`` has flattened out, and ``binary_bce`` of
-            ``odkd``. It takes a student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher
-            that learned by squared error, where they are not binarized, go through :class:`kdkit.Truncate`.
-            FPD's is :func:`kdkit.losses.mse`, by which published figures were made.
+            short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
+            again where its teachers learned by this loss themselves (``binary_bce_alike`` beside
+            ``plain_binary_bce``); teachers that learned by squared error, as all published ones, added nothing to
+            it (``binary_bce``). It takes a student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a
+            teacher of squared error that are not binarized go through :class:`kdkit.Truncate`. FPD's loss is
+            :func:`kdkit.losses.mse`, by which published figures were made.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives

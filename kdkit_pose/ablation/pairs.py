@@ -23,7 +23,8 @@ _PAIRS = (
     ("binary_bce", "odkd_bce"),
     ("odkd_bce", "plain_bce"),
     ("plain_binary_bce", "plain_bce"),
-    # Teachers that learned by that loss, and two of them or one.
+    # Teachers that learned by that loss, and two of them, in either order, or one.
+    ("binary_bce_alike", "odkd"),
     ("binary_bce_alike", "plain_binary_bce"),
     ("binary_bce_alike_soft", "plain_binary_bce"),
     ("senior_only_bce_alike_soft", "plain_binary_bce"),
