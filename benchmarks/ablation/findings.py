@@ -27,7 +27,15 @@ _GAINS = (0.010, 0.033)
 CLAIMS = (
     Claim("ODKD with its binarization beats the plain student", "odkd_both", "plain", _GAINS),
     Claim("ODKD, here without its binarization, beats the plain student", "odkd", "plain", _GAINS),
+    Claim(
+        "ODKD by cross-entropy, its teachers having learned so, beats the plain student that learns so",
+        *("binary_bce_alike", "plain_binary_bce", _GAINS),
+    ),
     Claim("the primary first is better than the senior first", "odkd", "reversed"),
+    Claim(
+        "by cross-entropy the primary first is better than the senior first",
+        *("binary_bce_alike_soft", "reversed_bce_alike_soft"),
+    ),
     Claim("one teacher after the other is better than both at once", "odkd", "joint"),
     Claim("binarized heatmaps help", "odkd_both", "odkd"),
     Claim("what the senior learned from the mask helps the student", "odkd", "odkd_blind"),
