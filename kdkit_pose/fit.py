@@ -165,9 +165,8 @@ def fit(
         settings: how to train.
         evaluator: gives the metrics, ``val/AP`` among them. Its ground truth and persons name the run too. The
             student is decoded as its file will say, whatever the evaluator's decoder.
-        codec: how to decode the finished student, written into its file; by default the data set's codec with the
-            decoder of the curriculum's targets, :func:`kdkit_pose.recipes.decoder_for`. Only the decoder may be
-            another.
+        codec: how to decode the finished student, written into its file; by default the data set's codec, by
+            ``centroid`` where :func:`kdkit_pose.recipes.decoder_for` finds discs. Only the decoder may be another.
         config: what else names the run, of plain JSON types; a run is only gone on with under the same.
         notes: what else is written down of it, such as where files lie; it is never compared.
         before_training: called when all is known to fit and nothing is written yet, unless the run is finished
@@ -199,7 +198,9 @@ def decoding(
     curriculum: Curriculum, train: PoseDataset, codec: Codec | None, evaluator: Evaluator | None
 ) -> tuple[Codec, Evaluator | None]:
     """Return the finished student's codec, and the evaluator that reads it so."""
-    codec = codec or replace(train.codec, decoder=recipes.decoder_for(curriculum))
+    if codec is None:
+        discs = recipes.decoder_for(curriculum) == "centroid"
+        codec = replace(train.codec, decoder="centroid") if discs else train.codec
     # Any callable will do for the trainer.
     return codec, evaluator.decoded_by(codec.decoder) if isinstance(evaluator, Evaluator) else evaluator
 

@@ -34,7 +34,7 @@ from kdkit import (
 from kdkit.objective import Loss
 from kdkit.region import Region
 from kdkit.transforms import Chain, Identity
-from kdkit_pose.codecs import Decoder
+from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.probability_losses import of_probabilities
 
 Binarized = Literal["none", "truth", "teacher", "both"]
@@ -224,14 +224,18 @@ def supervised(
 def decoder_for(curriculum: Curriculum) -> Decoder:
     """Return how to decode the student that a curriculum ends with.
 
-    A student of binarized targets has discs for peaks, whose highest cell says little: it is decoded by the
-    ``centroid`` of the peak's region, as :func:`kdkit_pose.codecs.peak_centroids` does it, which was chosen on
-    such students' maps (``benchmarks/decoder_study.py``). Any other is decoded at its ``peak``, as published
-    figures are, though the centroid finds little trained students of drawn people a few thousandths of AP better,
-    these too (``docs/performance/ablation.md``, the tables of decoders).
+    A student of binarized targets, or of teachers that learned such, as their codecs say, has discs for peaks,
+    whose highest cell says little: it is decoded by the ``centroid`` of the peak's region, as
+    :func:`kdkit_pose.codecs.peak_centroids` does it, which was chosen on such students' maps
+    (``benchmarks/decoder_study.py``). Any other is decoded at its ``peak``, as published figures are, though the
+    centroid finds little trained students of drawn people a few thousandths of AP better, these too
+    (``docs/performance/ablation.md``, the tables of decoders).
     """
     final = list(curriculum)[-1]
-    return "centroid" if any(binarizes(objective.transform) for objective in final.objectives) else "peak"
+    members = [member for teacher in final.teachers for member in teacher.members]
+    known = [getattr(getattr(member, "module", None), "codec", None) for member in members]
+    discs = any(isinstance(codec, Codec) and codec.decoder == "centroid" for codec in known)
+    return "centroid" if discs or any(binarizes(one.transform) for one in final.objectives) else "peak"
 
 
 def binarizes(transform: TargetTransform) -> bool:

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
-from kdkit import ConfigurationError, Curriculum, Teacher
+from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.pairs import pairs_of
 from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
-from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.convention import check_keypoints
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.maskless import without_masks
@@ -150,7 +149,7 @@ class PoseStudy:
         curriculum = row.curriculum(self._plan(teachers, outputs))
         # Cached teachers cost nothing here; what counts is what the recipe costs alone.
         live = row.curriculum(self._plan(self.teachers, outputs))
-        codec = replace(data.codec, decoder=_decoder_for(live))
+        codec = replace(data.codec, decoder=recipes.decoder_for(live))
         settings = replace(self.settings, seed=seed, export="last")
         result = fit(
             *(network, curriculum, samples, folder, settings),
@@ -173,11 +172,3 @@ class PoseStudy:
             return self.targets.of_views(mine, data, round(self.epochs * row.budget)), without_masks(data)
         reads_masks = any("mask" in teacher.reads for teacher in mine.values())
         return mine, data if reads_masks else without_masks(data)
-
-
-def _decoder_for(curriculum: Curriculum) -> Decoder:
-    """How a row's student is decoded: also by centroids if its last teachers learned from discs themselves."""
-    members = [member for teacher in list(curriculum)[-1].teachers for member in teacher.members]
-    known = [getattr(getattr(member, "module", None), "codec", None) for member in members]
-    discs = any(isinstance(codec, Codec) and codec.decoder == "centroid" for codec in known)
-    return "centroid" if discs else recipes.decoder_for(curriculum)

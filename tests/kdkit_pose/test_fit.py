@@ -125,6 +125,14 @@ def test_without_a_codec_the_file_has_the_datas_and_says_how_to_read_what_was_le
     assert read == [decoder]
 
 
+def test_centroids_that_the_data_asks_for_are_kept(small_network, tiny_people, tmp_path):
+    data = tiny_people(codec=DARK(input_size=(32, 32), decoder="centroid"))
+    result = fit(
+        small_network(), recipes.supervised(until=1, loss=losses.mse), data, tmp_path, FitSettings(**SETTINGS)
+    )
+    assert codecs.from_metadata(models.read_metadata(result.student)) == data.codec
+
+
 def test_a_network_that_reads_the_mask_trains_with_it(small_network, tiny_people, tmp_path):
     network = small_network(mask_fusion="concat", activation="sigmoid")
     result = fit(network, recipes.supervised(until=1), tiny_people(), tmp_path, FitSettings(**SETTINGS))

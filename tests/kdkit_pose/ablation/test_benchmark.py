@@ -10,9 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from kdkit import ConfigurationError, RunFolderError
-from kdkit_pose import MaskAwareTeacher, models
+from kdkit_pose import MaskAwareTeacher, models, recipes
 from kdkit_pose.ablation import ROWS, SMALL, SyntheticBenchmark, benchmark_people
-from kdkit_pose.ablation.study import _decoder_for
 from kdkit_pose.data import loader
 from kdkit_pose.synthetic import write_coco
 
@@ -118,7 +117,7 @@ def test_a_student_of_teachers_that_learned_discs_is_read_by_centroids(study, re
     found = {}
     for name in ("primary_only", "reversed", "odkd", "plain"):
         row = ROWS[name]
-        found[name] = _decoder_for(row.curriculum(other._plan(other.teachers)))
+        found[name] = recipes.decoder_for(row.curriculum(other._plan(other.teachers)))
     assert found == {"primary_only": "centroid", "reversed": "centroid", "odkd": "peak", "plain": "peak"}
     data = study.train(0)
     assert data.has_masks
