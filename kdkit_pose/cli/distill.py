@@ -121,7 +121,7 @@ def distill(
         console.print(f"warning: {doubt}", markup=False)
     for cache in caches.values():
         cache.check_transforms(curriculum)
-    if recipes.decoder_for(curriculum) == "peak":
+    if not any(recipes.binarizes(one.transform) for stage in curriculum for one in stage.objectives):
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
     taught = _codec(teachers, choice, checkpoint, console)
     learned = replace(taught, decoder=teachers.student_decoder(curriculum))
