@@ -64,9 +64,19 @@ QUESTIONS = (
             (r"odkd_both(_[\d.]+)?", "odkd"),
             ("binary_bce", "odkd_bce"),
             ("plain_binary_bce", "plain_bce"),
+            ("binary_bce_alike", "binary_bce_alike_soft"),
         ),
     ),
-    Question("Does the mask help?", (("odkd", "odkd_blind"), ("senior_only", "fpd")), teachers=True),
+    Question(
+        "Does the mask help?",
+        (
+            ("odkd", "odkd_blind"),
+            ("senior_only", "fpd"),
+            ("binary_bce_alike_soft", "binary_bce_alike_soft_blind"),
+            ("senior_only_bce_alike_soft", "blind_only_bce_alike_soft"),
+        ),
+        teachers=True,
+    ),
 )
 
 
@@ -93,9 +103,9 @@ def _answered(question: Question, studies: Sequence[StudyFile]) -> str:
     for study in studies:
         answering = question.answering(study)
         words.update(answer(one, question.otherwise).split(" with ")[0] for one in answering)
-        lines = [_of_teachers(study)] if question.teachers else []
+        lines = _of_teachers(study) if question.teachers else []
         lines += [_line(one, question.otherwise) for one in answering]
-        lines = [f"        - {line}" for line in lines if line]
+        lines = [f"        - {line}" for line in lines]
         if lines:
             parts.append("\n".join([f"    - [{title(study)}](#{study.name})", *lines]))
     if not parts:
@@ -138,22 +148,25 @@ def _told_apart(tried: Sequence[Comparison]) -> str:
     return head + "; ".join(parts)
 
 
-def _of_teachers(study: StudyFile) -> str:
-    """The senior's own figure beside that of the network that sees no mask."""
+def _of_teachers(study: StudyFile) -> list[str]:
+    """Each senior's own figure beside that of the network that sees no mask."""
     if study.networks is not None:
         own = {role: learned.get("real persons") for role, learned in study.networks["networks"].items()}
         if (senior := own.get("senior")) and (blind := own.get("blind")):
-            return _beside("on real persons", senior["AP"], blind["AP"])
-    for metric, where in (("val/AP_crowds", "on crowds"), ("val/AP", "on all people")):
-        values = [study.teachers.get(role, {}).get(metric) for role in ("senior", "blind")]
-        if values[0] is not None and values[1] is not None:
-            return _beside(where, values[0], values[1])
-    return ""
+            return [_beside("AP on real persons", senior["AP"], blind["AP"])]
+    lines = []
+    for ending, learned in (("", ""), ("_bce", ", learned by cross-entropy")):
+        one, other = (study.teachers.get(f"{role}{ending}", {}) for role in ("senior", "blind"))
+        for metric, where in (("val/AP_crowds", "AP on crowds"), ("val/AP", "AP on all people")):
+            if metric in one and metric in other:
+                lines.append(_beside(f"{where}{learned}", one[metric], other[metric]))
+                break
+    return lines
 
 
 def _beside(where: str, senior: float, blind: float) -> str:
     return (
-        f"the teacher's own AP {where}: {senior:.4f} with the mask, {blind:.4f} without "
+        f"the teacher's own {where}: {senior:.4f} with the mask, {blind:.4f} without "
         f"(**{senior - blind:+.4f}**; one training each, so no interval)"
     )
 

@@ -21,13 +21,15 @@ from kdkit_pose.ablation.benchmark import SyntheticBenchmark
 from kdkit_pose.ablation.benchmark_size import FULL, LONG, SMALL, BenchmarkSize
 from kdkit_pose.ablation.drawn_people import benchmark_people
 from kdkit_pose.ablation.pairs import pairs_of
-from kdkit_pose.ablation.rows import CORE, ROWS, Plan, PoseRow, roles_of, rows_named
+from kdkit_pose.ablation.row import Plan, PoseRow
+from kdkit_pose.ablation.rows import CORE, CORE_BCE, ROWS, roles_of, rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.ablation.split_evaluator import SplitEvaluator
 from kdkit_pose.ablation.study import PoseStudy
 
 __all__ = [
     "CORE",
+    "CORE_BCE",
     "FULL",
     "LONG",
     "ROWS",

@@ -28,10 +28,12 @@ _PAIRS = (
     ("binary_bce_alike", "plain_binary_bce"),
     ("binary_bce_alike_soft", "plain_binary_bce"),
     ("senior_only_bce_alike_soft", "plain_binary_bce"),
+    ("senior_only_bce_alike_soft", "blind_only_bce_alike_soft"),
     ("binary_bce_alike_soft", "primary_only_bce_alike_soft"),
     ("binary_bce_alike_soft", "senior_only_bce_alike_soft"),
     ("binary_bce_alike_soft", "reversed_bce_alike_soft"),
     ("binary_bce_alike_soft", "joint_bce_alike_soft"),
+    ("binary_bce_alike_soft", "blind_only_bce_alike_soft"),
     # One teacher or two, and how much of it, where they are learned from everywhere.
     ("odkd_everywhere", "senior_only_everywhere"),
     ("odkd_everywhere_alpha_0.8", "odkd_alpha_0.8"),

@@ -12,7 +12,8 @@ from kdkit import ConfigurationError, Teacher
 from kdkit.ablation import Ablation, Trial, Variant, trial_of
 from kdkit_pose import models, recipes
 from kdkit_pose.ablation.pairs import pairs_of
-from kdkit_pose.ablation.rows import Plan, PoseRow, rows_named
+from kdkit_pose.ablation.row import Plan, PoseRow
+from kdkit_pose.ablation.rows import rows_named
 from kdkit_pose.ablation.shared_targets import SharedTargets
 from kdkit_pose.convention import check_keypoints
 from kdkit_pose.data import PoseDataset

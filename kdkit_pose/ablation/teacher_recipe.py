@@ -50,6 +50,7 @@ TEACHERS: Mapping[str, TeacherRecipe] = MappingProxyType(
         "blind": TeacherRecipe("none", "primary"),
         "primary_bce": TeacherRecipe(binary=True),
         "senior_bce": TeacherRecipe("concat", "primary_bce", binary=True),
+        "blind_bce": TeacherRecipe("none", "primary_bce", binary=True),
     }
 )
 """Every teacher of the benchmark, by its role."""

@@ -12,7 +12,7 @@ from kdkit import ConfigurationError
 from kdkit.ablation import Ablation, Results, draw_curves, draw_differences, write_report
 from kdkit.ablation.ablation import require_grid
 from kdkit_pose import models
-from kdkit_pose.ablation import CORE, FULL, LONG, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
+from kdkit_pose.ablation import CORE, CORE_BCE, FULL, LONG, ROWS, SMALL, SyntheticBenchmark, roles_of, rows_named
 from kdkit_pose.cli import options
 from kdkit_pose.cli.given import given, refuse
 from kdkit_pose.cli.grouped import grouped
@@ -43,9 +43,11 @@ class Grid:
     rows: Annotated[
         str,
         typer.Option(
-            help=f"Names parted by commas, the baseline first, of: {', '.join(ROWS)}; core and all stand for "
-            f"{', '.join(CORE)}, and for all of them. "
-            "odkd learns by squared error and binarizes nothing; the recipe odkd is binary_bce."
+            help=f"Names parted by commas, the baseline first, of: {', '.join(ROWS)}. Several at once: core is "
+            f"{', '.join(CORE)}, all by squared error; core_bce the same by cross-entropy, as recipes learn by "
+            f"default, of teachers that did so, too: {', '.join(CORE_BCE)}; all is all of them. "
+            "odkd learns by squared error and binarizes nothing; the recipe odkd is binary_bce, or "
+            "binary_bce_alike of such teachers."
         ),
     ] = "core"
     seeds: Annotated[str, typer.Option(help="Numbers parted by commas; three at least tell something.")] = "0,1,2"
@@ -53,7 +55,7 @@ class Grid:
     @property
     def names(self) -> tuple[str, ...]:
         """The rows' names."""
-        several = {"core": CORE, "all": tuple(ROWS)}
+        several = {"core": CORE, "core_bce": CORE_BCE, "all": tuple(ROWS)}
         named = [name.strip() for name in self.rows.split(",")]
         return tuple(dict.fromkeys(row for name in named for row in several.get(name, (name,))))
 

@@ -149,7 +149,13 @@ def own_study(out: Path, own: Own, names: Sequence[str], workers: int, cpu: bool
         workers=workers,
     )
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
-    masks = any("mask" in teacher.reads for teacher in teachers.values())
+    reading = {options[role] for role, teacher in teachers.items() if "mask" in teacher.reads}
+    if "blind" in reading:
+        raise ConfigurationError(
+            f"--blind '{own.blind}' holds a network that reads masks, and its rows say what a teacher is worth "
+            f"that sees none: give one that train made without --mask-fusion"
+        )
+    masks = bool(reading)
     if own.predicted_masks is not None and not masks:
         raise ConfigurationError(
             "--predicted-masks would change nothing: no teacher here reads masks; leave it out"
@@ -210,8 +216,8 @@ def _disagreement(rows: Mapping[str, PoseRow], loaded: Mapping[str, LoadedNetwor
     options = " and ".join(f"--{role}" for role in loaded if role in discs and not role.endswith("_bce"))
     return (
         f"{options} learned discs by cross-entropy, and {', '.join(torn)} learn Gaussians of the ground truth by "
-        f"squared error: a student cannot match both; take rows by cross-entropy, as plain_binary_bce and "
-        f"binary_bce, or teachers of train --loss mse"
+        f"squared error: a student cannot match both; take rows by cross-entropy, as --rows core_bce has them, "
+        f"or teachers of train --loss mse"
     )
 
 

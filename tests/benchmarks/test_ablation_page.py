@@ -80,7 +80,7 @@ def make(tmp_path):
         }
         kept = [{"variant": row, "seed": seed, "date": "2026-01-02", **MADE} for row in trials for seed in seeds]
         report = study_report(
-            Results(trials, "val/AP", "plain"),
+            Results(trials, "val/AP", next(iter(gains))),
             config={"student": "learning_net", "epochs": 20, **({"benchmark": benchmark} if benchmark else {})},
             variants={row: {"summary": f"what {row} is", "config": {"budget": 1.0}} for row in gains},
             seeds=seeds,
@@ -217,6 +217,27 @@ def test_the_first_lines_answer(make):
     assert any(line.startswith("- **yes**: odkd_both_0.3 minus odkd +0.0300") for line in lines)
     assert any(line.startswith("- **not shown with 3 seeds**: senior_only minus fpd") for line in lines)
     assert "on crowds: 0.5500 with the mask, 0.3100 without (**+0.2400**" in first
+
+
+def test_rows_by_cross_entropy_answer_too(make):
+    gains = {
+        "plain_binary_bce": 0.0,
+        "blind_only_bce_alike_soft": 0.0102,
+        "senior_only_bce_alike_soft": 0.02,
+        "binary_bce_alike_soft": 0.03,
+        "reversed_bce_alike_soft": 0.02,
+        "binary_bce_alike": 0.02,
+    }
+    teachers = {"senior_bce": TEACHERS["senior"], "blind_bce": TEACHERS["blind"]}
+    lines = [line.strip() for line in answers([make(gains=gains, teachers=teachers)]).splitlines()]
+    for told in (
+        "- **yes**: binary_bce_alike_soft minus plain_binary_bce +0.0300",
+        "- **yes**: binary_bce_alike_soft minus reversed_bce_alike_soft +0.0100",
+        "- **no**: binary_bce_alike minus binary_bce_alike_soft -0.0100",
+        "- **yes**: senior_only_bce_alike_soft minus blind_only_bce_alike_soft +0.0098",
+        "- the teacher's own AP on crowds, learned by cross-entropy: 0.5500 with the mask, 0.3100 without",
+    ):
+        assert any(line.startswith(told) for line in lines), told
 
 
 def test_an_order_that_is_better_the_other_way_round_matters(make):

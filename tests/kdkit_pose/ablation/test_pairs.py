@@ -1,8 +1,8 @@
-from kdkit_pose.ablation import CORE, ROWS, pairs_of
+from kdkit_pose.ablation import CORE, CORE_BCE, ROWS, pairs_of
 
 
 def test_every_pair_is_of_rows_that_are_there_and_comes_once():
-    for names in (CORE, tuple(ROWS)):
+    for names in (CORE, CORE_BCE, tuple(ROWS)):
         pairs = pairs_of(names)
         assert {name for pair in pairs for name in pair} <= set(names)
         assert len({frozenset(pair) for pair in pairs}) == len(pairs)
@@ -12,6 +12,16 @@ def test_the_core_tells_of_order_and_binarization():
     assert {("odkd", "reversed"), ("odkd", "joint"), ("odkd_both", "odkd"), ("odkd", "plain")} <= set(
         pairs_of(CORE)
     )
+
+
+def test_the_core_by_cross_entropy_tells_the_same():
+    assert {
+        ("binary_bce_alike_soft", "reversed_bce_alike_soft"),
+        ("binary_bce_alike_soft", "joint_bce_alike_soft"),
+        ("binary_bce_alike_soft", "binary_bce_alike"),
+        ("binary_bce_alike_soft", "plain_binary_bce"),
+        ("senior_only_bce_alike_soft", "blind_only_bce_alike_soft"),
+    } <= set(pairs_of(CORE_BCE))
 
 
 def test_rows_that_differ_in_one_thing_are_compared():

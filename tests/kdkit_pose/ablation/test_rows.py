@@ -117,9 +117,10 @@ def test_binary_rows_are_binary_throughout(plan, name):
         ("binary_bce", Binarize(0.5), {Binarize(0.5)}),
         ("binary_bce_alike", Binarize(0.5), {Binarize(0.5)}),
         ("binary_bce_alike_soft", Binarize(0.5), {Identity()}),
+        ("binary_bce_alike_soft_blind", Binarize(0.5), {Identity()}),
         *(
             (f"{name}_bce_alike_soft", Binarize(0.5), {Identity()})
-            for name in ("reversed", "joint", "primary_only", "senior_only")
+            for name in ("reversed", "joint", "primary_only", "senior_only", "blind_only")
         ),
     ],
 )

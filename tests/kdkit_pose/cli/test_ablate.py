@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kdkit_pose import models
-from kdkit_pose.ablation import CORE, ROWS, SMALL
+from kdkit_pose.ablation import CORE, CORE_BCE, ROWS, SMALL
 from kdkit_pose.cli import ablate
 from kdkit_pose.codecs import DARK
 from kdkit_pose.skeleton import COCO
@@ -19,6 +19,11 @@ def mine(chain):
     teachers = ["--primary", chain.student("primary"), "--senior", chain.student("senior")]
     val = ["--val-annotations", chain.val]
     return ["ablate", "--student", NET, *chain.data, *val, *teachers, "--epochs", 2, "--evaluate-every", 1]
+
+
+def without_teachers(options):
+    at = options.index("--primary")
+    return [*options[:at], *options[at + 4 :]]
 
 
 def test_rows_by_seeds_on_data_of_ones_own(mine, chain, run, tmp_path):
@@ -49,13 +54,22 @@ def test_rows_by_cross_entropy_learn_from_teachers_that_learned_so(mine, chain, 
     discs = ["--rows", "plain_binary_bce,binary_bce_alike_soft", "--seeds", 0, "--cpu"]
     printed = run(*mine, *discs, "--out", tmp_path / "study")
     assert "warning" not in printed
-    assert "binary_bce_alike_soft minus plain_binary_bce" in printed or "'plain_binary_bce', paired" in printed
+    assert "differences to 'plain_binary_bce', paired by seed" in printed
+    blind = ["--blind", chain.student("primary"), "--rows", "plain_binary_bce,blind_only_bce_alike_soft"]
+    printed = run(*without_teachers(mine), *blind, "--seeds", 0, "--cpu", "--out", tmp_path / "study")
+    assert "blind_only_bce_alike_soft, seed 0: begins" in printed
     squares = tmp_path / "squares.safetensors"
     network = models.create(NET)
     models.save(network, squares, **DARK(input_size=(64, 64)).to_metadata(), **COCO.to_metadata())
     told = fail(*mine, "--primary", squares, *discs, "--out", tmp_path / "other")
     assert "binary_bce_alike_soft learn from teachers that learned by cross-entropy, and --primary did not" in told
     assert not (tmp_path / "other").exists()
+
+
+def test_a_blind_teacher_that_reads_masks_is_refused(mine, chain, fail, tmp_path):
+    rows = ["--blind", chain.student("senior"), "--rows", "plain,fpd", "--out", tmp_path / "out"]
+    told = fail(*without_teachers(mine), *rows)
+    assert "holds a network that reads masks, and its rows say what a teacher is worth that sees none" in told
 
 
 def test_a_row_that_learns_gaussians_beside_discs_is_warned_of(mine, run, tmp_path):
@@ -107,6 +121,7 @@ def test_the_benchmark_brings_all(run, monkeypatch, tmp_path, size):
         (["--rows", "plain,odk"], "no rows ['odk'], only plain"),
         (["--rows", "plain"], "an ablation compares two variants"),
         (["--rows", "plain,fpd"], "the rows learn from teachers that are not given: --blind"),
+        (["--rows", "plain_binary_bce,blind_only_bce_alike_soft"], "teachers that are not given: --blind"),
         (["--rows", "plain,odkd", "--seeds", "0,x"], "--seeds are whole numbers parted by commas, such as 0,1,2"),
         (["--rows", "plain,odkd", "--labels", "coco"], "--labels would change nothing: needs --synthetic"),
         (["--rows", "plain,primary_only", "--senior", "no.pth"], "--senior would change nothing: no row learns"),
@@ -133,5 +148,6 @@ def test_what_is_needed_is_named(fail, tmp_path):
 def test_core_may_stand_among_others():
     assert ablate.Grid("core").names == CORE
     assert ablate.Grid("plain, odkd_late,core").names == ("plain", "odkd_late", *CORE[1:])
+    assert ablate.Grid("core_bce").names == CORE_BCE
     assert ablate.Grid("core,all").names[: len(CORE)] == CORE
     assert set(ablate.Grid("all").names) == set(ROWS)
