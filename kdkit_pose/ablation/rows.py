@@ -131,6 +131,14 @@ ROWS: Mapping[str, PoseRow] = MappingProxyType(
         "plain_binary_bce": PoseRow(
             "plain_bce, the truth binarized", (), plain(loss=losses.bce, binarized=True), activation="sigmoid"
         ),
+        **{
+            f"plain_binary_bce_{threshold}": PoseRow(
+                f"plain_binary_bce, binarized at {threshold}",
+                *((), plain(loss=losses.bce, binarized=True, threshold=threshold)),
+                activation="sigmoid",
+            )
+            for threshold in (0.1, 0.3, 0.7)
+        },
         "odkd_bce": PoseRow(
             "odkd, its student's heatmaps behind a sigmoid, by binary cross-entropy; the teachers' values below 0 "
             "count as 0",

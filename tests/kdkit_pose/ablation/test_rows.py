@@ -113,6 +113,9 @@ def test_binary_rows_are_binary_throughout(plan, name):
     [
         ("plain_bce", Identity(), set()),
         ("plain_binary_bce", Binarize(0.5), set()),
+        ("plain_binary_bce_0.1", Binarize(0.1), set()),
+        ("plain_binary_bce_0.3", Binarize(0.3), set()),
+        ("plain_binary_bce_0.7", Binarize(0.7), set()),
         ("odkd_bce", Identity(), {Truncate(0.0)}),
         ("binary_bce", Binarize(0.5), {Binarize(0.5)}),
         ("binary_bce_alike", Binarize(0.5), {Binarize(0.5)}),
