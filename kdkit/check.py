@@ -8,7 +8,6 @@ from torch import Tensor
 from kdkit.batch import Batch, to_device
 from kdkit.curriculum import Curriculum
 from kdkit.distill import Distill
-from kdkit.probabilities import require_probabilities
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.student import Student
@@ -109,9 +108,9 @@ def _check_stage(
         if stage is not curriculum.stage:
             teacher.to(torch.device("cpu"))
     # A schedule counts as at its first value: the stage's start.
-    context = StepContext(batch, targets, predictions, lambda schedule: schedule.values()[0])
+    unseen = frozenset(one.name for one in stage.objectives if not one.is_off)
+    context = StepContext(batch, targets, predictions, lambda schedule: schedule.values()[0], unseen=unseen)
     rows = []
-    require_probabilities([one for one in stage.objectives if not one.is_off], predictions)
     for objective in stage.objectives:
         if isinstance(objective, Distill) and objective.is_off:
             continue

@@ -15,7 +15,6 @@ from kdkit.curriculum import Curriculum
 from kdkit.distill import Distill
 from kdkit.errors import CheckpointError, ConfigurationError
 from kdkit.objective import Objective
-from kdkit.probabilities import require_probabilities
 from kdkit.stage import Stage
 from kdkit.step_context import StepContext
 from kdkit.step_losses import StepLosses
@@ -59,7 +58,7 @@ class Distiller:
         """What computes the student's outputs; replace it by the compiled or distributed student."""
         self._device = next((value.device for value in student.parameters()), torch.device("cpu"))
         self._entered: Stage | None = None
-        self._unseen = True  # nothing that the active stage's objectives learn was looked at yet
+        self._seen: set[str] = set()  # the active stage's objectives whose values were looked at
         self._compiled = False
         student.learning = None  # of an earlier distiller of the same student
         self._distributed = False
@@ -120,11 +119,11 @@ class Distiller:
         if self._compiled:
             self._tell_what_learns(active)
         predictions = self.run_student(batch)
-        if self._unseen:
-            require_probabilities(active, predictions)
-            self._unseen = not active
-        context = StepContext(batch, targets, predictions, value, self.over_processes)
+        # A weight may rise from 0 at any step.
+        unseen = frozenset(objective.name for objective in active if objective.name not in self._seen)
+        context = StepContext(batch, targets, predictions, value, self.over_processes, unseen)
         samples = {objective.name: objective.sample_losses(context) for objective in active}
+        self._seen |= unseen
         losses = self._balanced(active, {name: loss.mean() for name, loss in samples.items()}, predictions)
         if scales:
             parts = {name: _weigh(loss, weights[name], scales.get(name)) for name, loss in losses.items()}
@@ -270,7 +269,7 @@ class Distiller:
                 f"so its gradients would not be shared between the processes: use distiller.distribute(...)"
             )
         self._entered = stage
-        self._unseen = True
+        self._seen = set()
         self.student.freeze(stage.freeze)
         self._place_teachers()
         for member in stage.members:

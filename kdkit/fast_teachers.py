@@ -60,7 +60,7 @@ class FastTeacher(Teacher):
         self.agreement, self.conversions = agreement, tuple(conversions)
         self._runs = runs
         self._is_one_network = isinstance(original, ModuleTeacher)
-        self._convention = dict(original.convention)
+        self._convention, self._usage = dict(original.convention), dict(original.usage)
         self._fingerprint = original.fingerprint()
         cut = "" if self.outputs == original.outputs else f", outputs={self.outputs}"
         dtypes = ", ".join(dict.fromkeys(_name(one.dtype) for one in self.conversions))
@@ -94,6 +94,11 @@ class FastTeacher(Teacher):
     def convention(self) -> Mapping[str, str]:
         """That of the teacher it was made of."""
         return self._convention
+
+    @property
+    def usage(self) -> Mapping[str, str]:
+        """That of the teacher it was made of."""
+        return self._usage
 
     @property
     def members(self) -> tuple[Teacher, ...]:

@@ -77,6 +77,12 @@ class ModuleTeacher(Teacher):
         said: Mapping[str, str] = getattr(self._module, "convention", {})
         return said
 
+    @property
+    def usage(self) -> Mapping[str, str]:
+        """The network's own attribute ``usage``, where it has one."""
+        said: Mapping[str, str] = getattr(self._module, "usage", {})
+        return said
+
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the network's outputs for a batch, by name, without gradient.
 

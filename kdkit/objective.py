@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from kdkit.batch import as_names, read_field
 from kdkit.errors import BatchError, ConfigurationError
 from kdkit.losses.shapes import is_broadcast, spatial_mismatch
 from kdkit.naming import callable_name
+from kdkit.probabilities import plain_loss, require_probabilities, require_probable_targets
 from kdkit.reduction import REDUCTIONS, Reduction, reduce_samples, require_map
 from kdkit.region import Region, as_regions, region_fields, region_weights, regions_repr
 from kdkit.schedule import Schedule, as_schedule
@@ -140,6 +141,11 @@ class Objective(ABC):
         extra = {
             keyword: read_field(context.batch, name, "the loss") for keyword, name in self._loss_fields.items()
         }
+        if self.name in context.unseen:
+            require_probabilities(self.loss, prediction, self.output)
+            # What the data says may be anything where a region leaves it out, such as a class that is ignored.
+            if not (self._target_reads and self.regions):
+                require_probable_targets(self.loss, target, self.target)
         # A loss of the user's own need not check shapes: say what PyTorch does not.
         try:
             loss_map = self.loss(prediction, target, **extra)
@@ -174,6 +180,4 @@ class Objective(ABC):
 
 def _checks_shapes(loss: Loss) -> bool:
     """Return whether a loss is kdkit's own: these check shapes themselves, and some relate unequal ones."""
-    while isinstance(loss, partial):
-        loss = loss.func
-    return getattr(loss, "__module__", "").startswith("kdkit.losses")
+    return getattr(plain_loss(loss), "__module__", "").startswith("kdkit.losses")

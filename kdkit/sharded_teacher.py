@@ -75,6 +75,11 @@ class ShardedTeacher(Teacher):
         """The network's."""
         return self._teacher.convention
 
+    @property
+    def usage(self) -> Any:
+        """The network's."""
+        return self._teacher.usage
+
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the network's outputs for this process's batch; see :meth:`ModuleTeacher.targets`."""
         return self._teacher.targets(batch)

@@ -22,6 +22,7 @@ class StepContext:
         predictions: the student's outputs by name.
         value: gives a schedule's value at this moment.
         over_processes: gives a tensor's mean over the processes that share the batch; None where one has it all.
+        unseen: the objectives whose values are looked at, since they are the first in their stage.
     """
 
     batch: Batch
@@ -29,3 +30,4 @@ class StepContext:
     predictions: Mapping[str, Tensor]
     value: Callable[[Schedule], float]
     over_processes: Callable[[Tensor], Tensor] | None = None
+    unseen: frozenset[str] = frozenset()

@@ -48,6 +48,11 @@ class Teacher(ABC):
         return {}
 
     @property
+    def usage(self) -> Mapping[str, str]:
+        """What else is worth knowing of its targets, in strings that nothing is compared with."""
+        return {}
+
+    @property
     def members(self) -> "tuple[Teacher, ...]":
         """The teachers it is made of, each once; itself, where it is not made of others."""
         return (self,)

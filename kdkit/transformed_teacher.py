@@ -110,6 +110,11 @@ class TransformedTeacher(Teacher):
         return {} if self.input_transforms else self.teacher.convention
 
     @property
+    def usage(self) -> Mapping[str, str]:
+        """The teacher's; nothing where its inputs are transformed."""
+        return {} if self.input_transforms else self.teacher.usage
+
+    @property
     def members(self) -> tuple[Teacher, ...]:
         """The teacher's members."""
         return self.teacher.members

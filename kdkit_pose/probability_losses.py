@@ -1,25 +1,24 @@
 """Whether losses of probabilities meet heatmaps that are some."""
 
-from functools import partial
 from typing import Any
 
-from kdkit import ConfigurationError, Curriculum, Distill, Identity, losses
+from kdkit import ConfigurationError, Curriculum, Distill, Identity, TransformedTeacher, losses
 from kdkit.objective import Loss
-from kdkit.probabilities import loss_function
+from kdkit.probabilities import plain_loss
 from kdkit_pose.models import PoseNetwork
 
 
 def of_probabilities(loss: Loss) -> bool:
     """Whether a loss is a cross-entropy of values in [0, 1]."""
-    plain: Any = loss.func if isinstance(loss, partial) else loss
-    return plain in (losses.bce, losses.bce_with_logits)
+    return plain_loss(loss) in (losses.bce, losses.bce_with_logits)
 
 
 def check_probability_losses(network: PoseNetwork, curriculum: Curriculum) -> None:
     """Require probabilities of student and teachers where heatmaps are learned by a loss of these.
 
     Of heatmaps outside [0, 1] ``bce`` learns nothing, and behind two sigmoids nothing comes near 0: either would
-    only be noticed at the end. A teacher's heatmaps without a sigmoid are below 0 where there is nothing.
+    only be noticed at the end. A teacher's heatmaps without a sigmoid are below 0 where there is nothing. Teachers
+    whose network is not at hand, as caches', are looked at in their stage's first step.
 
     Raises:
         ConfigurationError: naming the stage, the objective and what to do.
@@ -28,28 +27,34 @@ def check_probability_losses(network: PoseNetwork, curriculum: Curriculum) -> No
         for objective in stage.objectives:
             if objective.output in network.heatmap_outputs and not objective.is_off:
                 where = f"stage '{stage.name}': '{objective.name}'"
-                _check_student(network, loss_function(objective), where)
+                _check_student(network, plain_loss(objective.loss), where)
                 if isinstance(objective, Distill) and of_probabilities(objective.loss):
                     _check_teacher(objective, where)
 
 
 def _check_student(network: PoseNetwork, loss: Any, where: str) -> None:
-    has_sigmoid = network.activation == "sigmoid"
-    misfit: Any = losses.bce_with_logits if has_sigmoid else losses.bce
-    taken, wanted = ("logits", "none") if has_sigmoid else ("probabilities", "sigmoid")
-    if loss is misfit:
-        other = "losses.bce" if has_sigmoid else "losses.mse"
+    build = f"models.create('{network.name}', activation='sigmoid')"
+    if loss is losses.bce and network.activation != "sigmoid":
         raise ConfigurationError(
-            f"{where} learns by {misfit.__name__}, which takes {taken}, but the network has the activation "
-            f"'{network.activation}': use models.create('{network.name}', activation='{wanted}'), or loss={other}"
+            f"{where} learns by bce, which takes probabilities, but the network has the activation "
+            f"'{network.activation}': use {build}, or loss=losses.mse"
+        )
+    if loss is losses.bce_with_logits:
+        raise ConfigurationError(
+            f"{where} learns by bce_with_logits, which takes logits, and whoever decodes the network's heatmaps "
+            f"takes none: use {build} and loss=losses.bce"
         )
 
 
 def _check_teacher(objective: Distill, where: str) -> None:
-    modules = [getattr(member, "module", None) for member in objective.teacher.members]
+    teacher = objective.teacher
+    if isinstance(teacher, TransformedTeacher) and objective.target in teacher.output_transforms:
+        return  # whatever comes out of it is looked at in the stage's first step
+    modules = [getattr(member, "module", None) for member in teacher.members]
     unbounded = any(isinstance(module, PoseNetwork) and module.activation == "none" for module in modules)
     if unbounded and isinstance(objective.transform, Identity):
         raise ConfigurationError(
             f"{where} learns probabilities, and the teacher's heatmaps are none, but below 0 where nothing is: "
-            f"binarize them (--binarize both, or the recipe's argument), or let them go through Truncate(0.0)"
+            f"binarize them (--binarize both, or the recipe's argument), or wrap the teacher: "
+            f"TransformedTeacher(teacher, outputs={{'{objective.target}': Truncate(0.0)}})"
         )

@@ -34,7 +34,7 @@ from kdkit import (
 from kdkit.objective import Loss
 from kdkit.region import Region
 from kdkit.transforms import Chain, Identity
-from kdkit_pose.codecs import Codec, Decoder
+from kdkit_pose.codecs import Decoder
 from kdkit_pose.probability_losses import of_probabilities
 
 Binarized = Literal["none", "truth", "teacher", "both"]
@@ -233,8 +233,7 @@ def decoder_for(curriculum: Curriculum) -> Decoder:
     """
     final = list(curriculum)[-1]
     members = [member for teacher in final.teachers for member in teacher.members]
-    known = [getattr(getattr(member, "module", None), "codec", None) for member in members]
-    discs = any(isinstance(codec, Codec) and codec.decoder == "centroid" for codec in known)
+    discs = any(member.usage.get("codec_decoder") == "centroid" for member in members)
     return "centroid" if discs or any(binarizes(one.transform) for one in final.objectives) else "peak"
 
 

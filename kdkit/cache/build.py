@@ -118,7 +118,7 @@ def build_cache(
             teacher, dataset, transforms=transforms, prepare=prepare, fingerprint=fingerprint
         ),
         convention=dict(teacher.convention),
-        recorded={"torch": torch.__version__, **(recorded or {})},
+        recorded={"torch": torch.__version__, **teacher.usage, **(recorded or {})},
     )
     if is_canonical(header):
         require_canonical(header)

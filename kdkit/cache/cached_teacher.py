@@ -46,6 +46,11 @@ class CachedTeacher(Teacher):
         """The convention of the teacher that the cache was made with."""
         return self.cache.header.convention
 
+    @property
+    def usage(self) -> Mapping[str, str]:
+        """What its header records, of that teacher and of the building."""
+        return self.cache.header.recorded
+
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the cached targets for a batch, by name.
 

@@ -6,7 +6,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdkit import BatchError, ConfigurationError, Plateau, RunFolderError, losses
+from kdkit import (
+    BatchError,
+    ConfigurationError,
+    Plateau,
+    RunFolderError,
+    Standardize,
+    TransformedTeacher,
+    Truncate,
+    losses,
+)
 from kdkit_pose import Augment, MaskAwareTeacher, codecs, models, recipes
 from kdkit_pose.codecs import DARK
 from kdkit_pose.data import loader
@@ -446,7 +455,12 @@ def test_probabilities_are_learned_by_bce_and_their_file_says_what_they_are(run,
     [
         ("none", losses.bce, "'supervise/heatmap' learns by bce, which takes probabilities.*activation='sigmoid'"),
         ("none", partial(losses.bce), "learns by bce, which takes probabilities"),
-        ("sigmoid", losses.bce_with_logits, "bce_with_logits, which takes logits.*activation='none'"),
+        ("sigmoid", losses.bce_with_logits, "bce_with_logits, which takes logits.*loss=losses.bce"),
+        (
+            "none",
+            losses.bce_with_logits,
+            "bce_with_logits, which takes logits.*activation='sigmoid'.*loss=losses.bce",
+        ),
     ],
 )
 def test_a_loss_of_probabilities_needs_some(run, small_network, tmp_path, activation, loss, words):
@@ -469,6 +483,11 @@ def test_teachers_that_are_learned_from_as_they_are_must_give_probabilities_too(
     run(tmp_path / "binarized", curriculum=recipes.primary_only(squares, until=1))
     quiet = recipes.primary_only(squares, until=1, binarized="truth", alpha=0.0)
     run(tmp_path / "quiet", curriculum=quiet)
+    cut = TransformedTeacher(squares, outputs={"heatmap": Truncate(0.0)})
+    run(tmp_path / "cut", curriculum=recipes.primary_only(cut, until=1, binarized="truth"))
+    moved = TransformedTeacher(squares, outputs={"heatmap": Standardize([0.5] * 17, [1.0] * 17)})
+    with pytest.raises(BatchError, match="takes targets in"):
+        run(tmp_path / "moved", curriculum=recipes.primary_only(moved, until=1, binarized="truth"))
 
 
 def test_its_config_says_who_was_left_out(run, tmp_path):
