@@ -32,6 +32,7 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> a
     if options.input_size is not None:
         options.input_size = tuple(options.input_size)
     _check_steps(options)
+    _check_binarized(options)
     _find_data(options)
     return options
 
@@ -87,6 +88,18 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the student's weights, sample order and augmentation")
     add("--cpu", action="store_true", help="stay on the CPU even where there is a GPU")
     return parser
+
+
+def _check_binarized(options: argparse.Namespace) -> None:
+    """Require a senior of probabilities where it is learned from as it is, before days are spent on it."""
+    file = options.senior or options.senior_rgb
+    if options.loss == "mse" or options.binarized not in ("none", "truth") or "distill" not in options.steps:
+        return
+    if file is not None and file.exists() and models.recognise(file).activation == "none":
+        raise ConfigurationError(
+            f"--binarized {options.binarized} leaves the senior's heatmaps as they are, and '{file}' learned by "
+            f"squared error, so they are no probabilities: give --binarized both, or --loss mse"
+        )
 
 
 def _check_steps(options: argparse.Namespace) -> None:

@@ -23,6 +23,8 @@ _PAIRS = (
     ("binary_bce", "odkd_bce"),
     ("odkd_bce", "plain_bce"),
     ("plain_binary_bce", "plain_bce"),
+    ("plain_binary_bce", "odkd"),
+    ("odkd_bce", "plain_binary_bce"),
     # Teachers that learned by that loss, and two of them, in either order, or one.
     ("binary_bce_alike", "odkd"),
     ("binary_bce_alike", "plain_binary_bce"),

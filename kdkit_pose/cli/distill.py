@@ -100,6 +100,7 @@ def distill(
     teachers = _teachers(recipe.value, teacher_files, caches, body, f"'{files.train_annotations}'", console)
     _require_use(context, recipe.value, teachers, floor)
     learned_by = _loss(recipe.value, loss, checkpoint)
+    console.print(f"learns by: {learned_by.said(checkpoint)}", markup=False)
     network = new_network(
         *(student, body, fitting.seed, console),
         activation=learned_by.activation,
@@ -191,7 +192,12 @@ def _loss(recipe: str, asked: LossName | None, checkpoint: Path | None) -> LossN
         return loss_for(asked, checkpoint)
     if asked is LossName.bce:
         raise ConfigurationError("recipe 'fpd' learns by mse: leave out --loss bce, or take primary_only")
-    return loss_for(LossName.mse, checkpoint)
+    if checkpoint is not None and loss_for(None, checkpoint) is LossName.bce:
+        raise ConfigurationError(
+            f"recipe 'fpd' learns by mse, and the network of --checkpoint '{checkpoint}' ends with a sigmoid: "
+            f"take primary_only, or other weights"
+        )
+    return LossName.mse
 
 
 def _skeleton(

@@ -28,6 +28,14 @@ class LossName(StrEnum):
         """What heatmaps that are learned by it go through."""
         return "sigmoid" if self is LossName.bce else "none"
 
+    def said(self, checkpoint: Path | None) -> str:
+        """Return it in words, and why, where that is the network that was learned before."""
+        words = {
+            LossName.bce: "bce, discs behind a sigmoid, but for what is not binarized",
+            LossName.mse: "mse, heatmaps as they are",
+        }[self]
+        return words if checkpoint is None else f"{words}, as '{checkpoint}' did"
+
     def to_config(self) -> dict[str, str]:
         """Return what names a run: nothing for squared error, as in the runs of before there was another."""
         return {} if self is LossName.mse else {"loss": self.value}
@@ -61,6 +69,6 @@ def loss_for(asked: LossName | None, checkpoint: Path | None) -> LossName:
         ends = "ends with a sigmoid" if learned is LossName.bce else "ends without a sigmoid"
         raise ConfigurationError(
             f"--loss {asked} does not fit --checkpoint '{checkpoint}', whose network {ends}: leave out --loss, to "
-            f"go on by {learned}, or start otherwise"
+            f"go on by {learned}, or give the file as --pretrained, which takes all of it but the last layer"
         )
     return learned

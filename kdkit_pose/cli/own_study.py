@@ -10,9 +10,9 @@ import torch
 import typer
 from rich.console import Console
 
-from kdkit import ConfigurationError
+from kdkit import ConfigurationError, Constant, Teacher
 from kdkit_pose import models
-from kdkit_pose.ablation import PoseRow, PoseStudy, SharedTargets, roles_of, rows_named
+from kdkit_pose.ablation import Plan, PoseRow, PoseStudy, SharedTargets, roles_of, rows_named
 from kdkit_pose.cli import options
 from kdkit_pose.cli.codec_choice import choose_codec
 from kdkit_pose.cli.datasets import skeleton_of
@@ -28,6 +28,7 @@ from kdkit_pose.cli.training_data import load_data
 from kdkit_pose.codecs import DARK, Codec
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.mixed_shapes import torn_between_discs
 
 _WITH_OPTION = ("primary", "senior", "blind")
 
@@ -126,8 +127,6 @@ def own_study(out: Path, own: Own, names: Sequence[str], workers: int, cpu: bool
     opened = {option: load_network(own.files[option], None, "none", f"--{option}") for option in files_read}
     loaded = {role: opened[option] for role, option in options.items()}
     _require_probabilities(rows_named(names), loaded)
-    if doubt := _disagreement(rows_named(names), loaded):
-        console.print(f"warning: {doubt}", markup=False)
     initial = {} if own.init is None else {"student": _initial(own.init, student)}
     body = skeleton_of(
         files.train_annotations,
@@ -149,6 +148,8 @@ def own_study(out: Path, own: Own, names: Sequence[str], workers: int, cpu: bool
         workers=workers,
     )
     teachers = {role: MaskAwareTeacher(role, one.network) for role, one in loaded.items()}
+    if doubt := _disagreement(rows_named(names), loaded, teachers):
+        console.print(f"warning: {doubt}", markup=False)
     reading = {options[role] for role, teacher in teachers.items() if "mask" in teacher.reads}
     if "blind" in reading:
         raise ConfigurationError(
@@ -203,21 +204,27 @@ def _require_probabilities(rows: Mapping[str, PoseRow], loaded: Mapping[str, Loa
         wanting = [name for name, row in rows.items() if others & set(row.teachers)]
         raise ConfigurationError(
             f"{', '.join(wanting)} learn from teachers that learned by cross-entropy, and {options} did not: give "
-            f"others, as train --loss bce makes them, or take binary_bce, which binarizes what they give"
+            f"others, as train --loss bce makes them (from such a file by --pretrained), or take binary_bce, "
+            f"which binarizes what they give"
         )
 
 
-def _disagreement(rows: Mapping[str, PoseRow], loaded: Mapping[str, LoadedNetwork]) -> str | None:
+def _disagreement(
+    rows: Mapping[str, PoseRow], loaded: Mapping[str, LoadedNetwork], teachers: Mapping[str, Teacher]
+) -> str | None:
     """A line that names rows that learn Gaussians of the truth and discs of teachers, or None."""
+    plan = Plan(teachers, 8, Constant(1e-3))  # of whatever length, stages learn the same
     discs = {role for role, one in loaded.items() if one.network.activation == "sigmoid"}
-    torn = [name for name, row in rows.items() if row.activation == "none" and discs & set(row.teachers)]
+    found = {name: torn_between_discs(row.curriculum(plan), discs) for name, row in rows.items()}
+    torn = [name for name, roles in found.items() if roles]
     if not torn:
         return None
-    options = " and ".join(f"--{role}" for role in loaded if role in discs and not role.endswith("_bce"))
+    # Each role once, by its option, of which there is one for teachers of either loss.
+    learned = {role.removesuffix("_bce"): None for roles in found.values() for role in roles}
     return (
-        f"{options} learned discs by cross-entropy, and {', '.join(torn)} learn Gaussians of the ground truth by "
-        f"squared error: a student cannot match both; take rows by cross-entropy, as --rows core_bce has them, "
-        f"or teachers of train --loss mse"
+        f"{' and '.join(f'--{role}' for role in learned)} learned discs by cross-entropy, and {', '.join(torn)} "
+        f"learn Gaussians of the ground truth: a student cannot match both; take rows that binarize it, as --rows "
+        f"core_bce has them, or teachers of train --loss mse"
     )
 
 

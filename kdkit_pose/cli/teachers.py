@@ -17,6 +17,7 @@ from kdkit_pose.cli.options import build_codec
 from kdkit_pose.cli.teacher_caches import RoleCache
 from kdkit_pose.codecs import Codec, Decoder
 from kdkit_pose.mask_aware_teacher import MaskAwareTeacher
+from kdkit_pose.mixed_shapes import torn_between_discs
 from kdkit_pose.skeleton import Skeleton
 
 
@@ -124,7 +125,7 @@ class Teachers:
         return {role: codec.decoder for role, codec in said.items() if codec is not None}
 
     def disagreement(self, curriculum: Curriculum) -> str | None:
-        """A line that says that a student learns discs of some and Gaussians of others; None where it does not."""
+        """A line that says that a student learns discs and Gaussians at once; None where it does not."""
         as_they_are = {
             objective.teacher.name
             for stage in curriculum
@@ -133,12 +134,22 @@ class Teachers:
         }
         shown = {role: decoder for role, decoder in self.decoders.items() if role in as_they_are}
         if len(set(shown.values())) < 2:
-            return None
+            return self._beside_the_truth(curriculum)
         shapes = {"centroid": "discs", "peak": "Gaussians"}
         told = ", ".join(f"the {role} {shapes[decoder]}" for role, decoder in shown.items())
         return (
             f"the teachers' heatmaps differ in shape, as their files' decoders say: {told}; a student cannot "
             "match both at once"
+        )
+
+    def _beside_the_truth(self, curriculum: Curriculum) -> str | None:
+        discs = [role for role, decoder in self.decoders.items() if decoder == "centroid"]
+        if not (torn := torn_between_discs(curriculum, discs)):
+            return None
+        return (
+            f"the {' and the '.join(torn)} learned discs, as the file says, and the ground truth is Gaussians: a "
+            f"student cannot match both at once; binarize both, as --loss bce does, or learn from teachers of "
+            f"train --loss mse"
         )
 
     @property

@@ -59,6 +59,7 @@ def train(
     settings = fitting.settings
     body = skeleton_of(files.train_annotations, files.skeleton, files.sigmas, known=skeleton_in(checkpoint))
     learned_by = loss_for(loss, checkpoint)
+    console.print(f"learns by: {learned_by.said(checkpoint)}", markup=False)
     network = new_network(
         *(model, body, fitting.seed, console),
         mask_fusion=mask_fusion,

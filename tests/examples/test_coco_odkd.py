@@ -283,6 +283,11 @@ def test_what_is_missing_is_named(coco: Path, teachers: tuple[str, ...]) -> None
         options(*data, *teachers[:2])
     with pytest.raises(ConfigurationError, match="take the step 'senior', or give --senior"):
         options("distill", *data, *teachers, "--out", str(coco / "nowhere"))
+    with pytest.raises(
+        ConfigurationError, match=r"rgb.pth' learned by squared error.*--binarized both, or --loss mse"
+    ):
+        options(*data, *teachers, "--binarized", "none")
+    options(*data, *teachers, "--binarized", "none", "--loss", "mse")
     (coco / "nowhere" / "plain").mkdir(parents=True)  # a student that is still being trained has no file
     with pytest.raises(ConfigurationError, match=r"plain/student.safetensors': take the step 'plain' to its end"):
         options("evaluate", *data, "--out", str(coco / "nowhere"))

@@ -3,8 +3,11 @@
 import json
 
 import pytest
+import torch
 
 from kdkit_pose import codecs, models
+from kdkit_pose.codecs import DARK
+from kdkit_pose.skeleton import COCO
 
 NET = "hrnet_w8_small"
 
@@ -77,13 +80,34 @@ def test_gaussians_are_no_probabilities(chain, squares, fail, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_fpd_learns_by_squared_error(chain, run, fail, tmp_path):
+def test_fpd_learns_by_squared_error(chain, squares, run, fail, tmp_path):
     distill = ("distill", "--recipe", "fpd", "--student", NET, *chain.data, "--primary", chain.student("primary"))
     assert "recipe 'fpd' learns by mse: leave out --loss bce" in fail(
         *distill, "--loss", "bce", *of(tmp_path / "run")
     )
-    run(*distill, *of(tmp_path / "run"))
+    printed = run(*distill, *of(tmp_path / "run"))
+    assert "the primary learned discs, as the file says, and the ground truth is Gaussians" in printed
     assert what(tmp_path / "run" / "student.safetensors")[::2] == ("none", None)
+    run(*distill, "--primary", squares, *of(tmp_path / "alike"))
+    told = fail(*distill, "--checkpoint", chain.student("odkd"), *of(tmp_path / "further"))
+    assert "recipe 'fpd' learns by mse, and the network of --checkpoint" in told
+    assert "take primary_only, or other weights" in told
+
+
+@pytest.mark.parametrize("given", [("--fast-teachers",), ("--primary-cache",)])
+def test_gaussians_are_no_probabilities_whoever_gives_them(chain, run, fail, tmp_path, given):
+    network, squares = models.create(NET), tmp_path / "squares.safetensors"
+    with torch.no_grad():
+        network.final_layer.bias -= 0.05  # below 0 where nothing is, as trained ones are
+    models.save(network, squares, **DARK(input_size=(64, 64)).to_metadata(), **COCO.to_metadata())
+    if given[0] == "--primary-cache":
+        given = ("--primary-cache", tmp_path / "cache")
+        persons = chain.data[chain.data.index("--train-annotations") + 1]
+        data = ("--annotations", persons, "--images", chain.images)
+        run("cache", "build", "--teacher", squares, *data, "--views", 1, "--out", given[1])
+    distill = ("distill", "--recipe", "primary_only", "--student", NET, *chain.data, "--primary", squares)
+    told = fail(*distill, *given, "--binarize", "truth", *of(tmp_path / "run"))
+    assert "bce takes targets in [0, 1], but the target 'heatmap' goes from -" in told
 
 
 def test_another_loss_is_another_run(chain, squares, fail):

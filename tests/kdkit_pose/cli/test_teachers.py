@@ -67,9 +67,20 @@ def test_discs_and_gaussians_are_one_convention_and_are_told_apart(load):
     assert "the primary Gaussians, the senior discs" in teachers.disagreement(odkd(teachers, **as_they_are))
     assert teachers.disagreement(odkd(teachers)) is None  # binarized, all are discs
     assert teachers.disagreement(odkd(teachers, primary_binarized="none")) is None
-    for pair in (("peak", "peak"), ("centroid", "centroid"), ("silent", "centroid")):
-        others = load("odkd", *pair)
-        assert others.disagreement(odkd(others, **as_they_are)) is None
+    others = load("odkd", "peak", "peak")
+    assert others.disagreement(odkd(others, **as_they_are)) is None
+
+
+def test_discs_beside_the_truths_gaussians_are_told(load):
+    as_they_are = {"primary_binarized": "none", "senior_binarized": "none"}
+    for primary, told in (
+        ("centroid", "the primary and the senior learned discs"),
+        ("silent", "the senior learned"),
+    ):
+        teachers = load("odkd", primary, "centroid")
+        assert told in teachers.disagreement(odkd(teachers, **as_they_are))
+        truth = {"primary_binarized": "truth", "senior_binarized": "truth"}
+        assert teachers.disagreement(odkd(teachers, **truth)) is None
 
 
 def test_the_command_decodes_teacher_and_student_by_centroid(chain, run, files, tmp_path, monkeypatch):
