@@ -11,12 +11,14 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, it sees only its own folder
 
+from benchmarks.ablation.by_hand import filled  # noqa: E402
 from benchmarks.ablation.findings import findings  # noqa: E402
 from benchmarks.ablation.questions import answers, title  # noqa: E402
 from benchmarks.ablation.repeated import repeated  # noqa: E402
@@ -56,6 +58,12 @@ Students of ODKD beside students of other recipes, at equal steps, over several 
 people are drawn, unless a study says otherwise, and few; only their files' format and the metric, AP with ground
 truth boxes, are COCO's. The answer is the interval's: *yes* or *no* where it leaves out 0, `*` by itself, `**`
 also as one of all the differences of its study.
+
+Rows learn by squared error, and binarize nothing unless their name says so; those with `bce` in their name learn
+by binary cross-entropy. `kdkit-pose distill --recipe odkd` with its defaults is `binary_bce_alike` where its
+teachers learned so too, as `kdkit-pose train` makes them, and `binary_bce` where they learned by squared error, as
+published ones did. Without teachers the same student is `plain_binary_bce`. `odkd` and `plain` are both by squared
+error.
 
 """
 NOTHING = """
@@ -103,12 +111,24 @@ data.
 """
 
 
-def make_page(studies: Sequence[StudyFile]) -> str:
-    """Return the page's text."""
+def make_page(studies: Sequence[StudyFile], summary: str = "") -> str:
+    """Return the page's text.
+
+    Args:
+        studies: in the order of the page.
+        summary: what all of them say, in few sentences by hand, its differences as `by_hand.filled` takes them.
+
+    Raises:
+        ValueError: if something said by hand names a difference that no file has.
+    """
     if not studies:
         return f"{HEAD}{NOTHING}{_commands(studies)}{READING.split('Rows are')[0].rstrip()}\n"
     sections = "".join(_section(study) for study in studies)
-    return f"{HEAD}{BEFORE_ANSWERS}{answers(studies)}\n{sections}{READING}{_commands(studies)}{AFTER_COMMANDS}"
+    short = (
+        f"**In short**, read by hand:\n\n{filled(summary, studies).strip()}\n\nBy studies:\n\n" if summary else ""
+    )
+    first = f"{HEAD}{BEFORE_ANSWERS}{short}{answers(studies)}\n"
+    return f"{first}{sections}{READING}{_commands(studies)}{AFTER_COMMANDS}"
 
 
 def _commands(studies: Sequence[StudyFile]) -> str:
@@ -172,9 +192,10 @@ def draw_all(studies: Iterable[StudyFile], folder: Path) -> list[Path]:
     return paths
 
 
-def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """Return the notes by study."""
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def read_notes(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return what is said by hand of all studies, and of each."""
+    notes = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return notes.pop("summary", ""), notes
 
 
 def _section(study: StudyFile) -> str:
@@ -207,7 +228,7 @@ def _section(study: StudyFile) -> str:
     parts += ["What each row is, and what one training of it costs:\n", cost_table(study), source]
     parts += [f"### What it says {{#{study.name}-findings}}\n", f"{findings(study)}\n"]
     if "reading" in study.notes:
-        parts.append(f"Read by hand: {study.notes['reading'].strip()}\n")
+        parts.append(f"Read by hand: {filled(study.notes['reading'], [study]).strip()}\n")
     parts += [_persons(study), f"{made_with(study)}\n", repeated(study)]
     return "\n".join(filter(None, parts))
 
@@ -246,12 +267,13 @@ def _curves(study: StudyFile) -> Figure | None:
 
 
 def main() -> None:
-    studies = read_studies(RESULTS, read_notes(RESULTS / "notes.toml"), IMAGES)
+    summary, notes = read_notes(RESULTS / "notes.toml")
+    studies = read_studies(RESULTS, notes, IMAGES)
     drawn = draw_all(studies, IMAGES)
     for kind in ("differences", "curves"):
         for path in set(IMAGES.glob(f"ablation-*-{kind}.png")) - set(drawn):
             path.unlink()  # of a study that is no longer there
-    PAGE.write_text(make_page(studies), encoding="utf-8")
+    PAGE.write_text(make_page(studies, summary), encoding="utf-8")
     for path in (*drawn, PAGE):
         print(path.relative_to(ROOT))
 

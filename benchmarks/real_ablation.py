@@ -5,7 +5,8 @@ found in its folder or trained there:
 
 1. the benchmark's primary, senior and blind teachers are trained on, each on the real training persons by the same
    recipe, and evaluated on the real validation persons before and after;
-2. the benchmark's plain student of seed 0 is the students' beginning, of every row and seed;
+2. the benchmark's plain student of seed 0 is the students' beginning, of every row and seed: that of the row
+   `plain`, or of `plain_binary_bce` where the rows learn by cross-entropy;
 3. `kdkit-pose ablate --init` compares rows on the real persons, at equal epochs and with the same augmentation.
 
     python benchmarks/real_ablation.py --data coco-pose-mini --benchmark runs/benchmark --out runs/real
@@ -19,13 +20,14 @@ All boxes are ground truth's.
 import argparse
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from kdkit import ConfigurationError
 from kdkit.claims import claim
 from kdkit.files import write_atomically
 from kdkit_pose import CocoKeypoints, codecs
-from kdkit_pose.ablation import CORE, SMALL, SyntheticBenchmark, roles_of
+from kdkit_pose.ablation import CORE, CORE_BCE, SMALL, SyntheticBenchmark, roles_of, rows_named
 from kdkit_pose_cli.app import app
 
 Stage = tuple[Path, Callable[[], object]]
@@ -38,7 +40,9 @@ def main() -> None:
     parser.add_argument("--benchmark", type=Path, required=True, help="folder of the small synthetic benchmark")
     parser.add_argument("--out", type=Path, required=True, help="folder of what is trained on real persons")
     parser.add_argument("--labels", choices=("coco", "exact"), default="coco", help="of the drawn people")
-    parser.add_argument("--rows", default=",".join(CORE))
+    parser.add_argument(
+        "--rows", default=",".join(CORE), help=f"all by one loss; by cross-entropy {','.join(CORE_BCE)}"
+    )
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--epochs", type=int, default=40, help="of every row")
     parser.add_argument("--teacher-epochs", type=int, default=40, help="of every teacher, on real persons")
@@ -68,7 +72,9 @@ class RealAblation:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._given = arguments
-        self._roles = roles_of(arguments.rows.split(","))
+        names = arguments.rows.split(",")
+        self._roles = roles_of(names)
+        self._plain = _beginning(names)
         self._benchmark = SyntheticBenchmark(arguments.benchmark, SMALL, arguments.labels, say=print)
         self._out: Path = arguments.out
         annotations = arguments.data / "annotations"
@@ -93,7 +99,7 @@ class RealAblation:
         given = self._given
         _run(
             *("ablate", "--student", SMALL.student, "--init", self._student),
-            *(part for role in self._roles for part in (f"--{role}", self._teacher(role))),
+            *(part for role in self._roles for part in (f"--{role.removesuffix('_bce')}", self._teacher(role))),
             *(*self._data, *self._fitting, "--cache-images"),
             *("--epochs", given.epochs, "--evaluate-every", max(given.epochs // 5, 1)),
             *("--rows", given.rows, "--seeds", given.seeds, "--out", self._out / "study"),
@@ -122,7 +128,7 @@ class RealAblation:
     @property
     def _student(self) -> Path:
         """The synthetic benchmark's plain student of seed 0, where its study keeps it."""
-        return self._students / "plain" / "seed-0" / "run" / "student.safetensors"
+        return self._students / self._plain / "seed-0" / "run" / "student.safetensors"
 
     @property
     def _students(self) -> Path:
@@ -130,8 +136,8 @@ class RealAblation:
 
     def _pretrain_student(self) -> None:
         # An ablation is of two rows or more; only one of these is trained.
-        ablation = self._benchmark.study(()).ablation(("plain", "plain_twice"), (0,), self._students)
-        trial = ablation.trial_path("plain", 0)
+        ablation = self._benchmark.study(()).ablation((self._plain, "plain_twice"), (0,), self._students)
+        trial = ablation.trial_path(self._plain, 0)
         trial.parent.mkdir(parents=True, exist_ok=True)
         with claim(trial, wait=True):  # as a study does
             if not trial.exists():
@@ -159,6 +165,27 @@ class RealAblation:
         if not path.exists():
             data = ["--annotations", self._val, "--images", self._given.data / "images"]
             _run("evaluate", "--checkpoint", network, *data, "--json", path)
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """Return the row of drawn people whose student all begin from.
+
+    Raises:
+        ConfigurationError: if rows learn behind a sigmoid and without one, or their teachers have one option.
+    """
+    rows = rows_named(names)
+    if len({row.activation for row in rows.values()}) > 1:
+        raise ConfigurationError(
+            f"of {', '.join(names)} some learn behind a sigmoid and some without one, and all begin from one "
+            f"student: compare them apart"
+        )
+    roles = roles_of(names)
+    if twice := [role for role in roles if f"{role}_bce" in roles]:
+        raise ConfigurationError(
+            f"of {', '.join(names)} some learn from a {twice[0]} by squared error and some from one by "
+            f"cross-entropy: compare them apart"
+        )
+    return "plain" if rows[names[0]].activation == "none" else "plain_binary_bce"
 
 
 def _done(path: Path, do: Callable[[], object], *, wait: bool) -> bool:

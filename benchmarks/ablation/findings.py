@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.ablation.comparison import Comparison, known
 from benchmarks.ablation.study_file import StudyFile, seeds_missing
+from kdkit.ablation.table import interval_words
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,13 @@ CLAIMS = (
         *("binary_bce_alike_soft", "reversed_bce_alike_soft"),
     ),
     Claim("one teacher after the other is better than both at once", "odkd", "joint"),
-    Claim("binarized heatmaps help", "odkd_both", "odkd"),
+    Claim("by squared error binarized heatmaps help", "odkd_both", "odkd"),
+    Claim("by cross-entropy binarized heatmaps help", "binary_bce", "odkd_bce"),
     Claim("what the senior learned from the mask helps the student", "odkd", "odkd_blind"),
+    Claim(
+        "by cross-entropy what the senior learned from the mask helps the student",
+        *("binary_bce_alike_soft", "binary_bce_alike_soft_blind"),
+    ),
 )
 
 
@@ -50,7 +56,7 @@ def findings(study: StudyFile) -> str:
         parts += [_count(with_interval), *_sorted_out(with_interval)]
     elif study.comparisons:
         parts.append("One seed: there are no intervals, and nothing can be told from chance.")
-    claims = [text for claim in CLAIMS if (text := _judged(claim, study.comparisons))]
+    claims = [text for claim in CLAIMS if (text := _judged(claim, study))]
     text = "\n".join(f"- {part}" for part in parts)
     if claims:
         text += "\n\nWhat the paper says, beside what is found here:\n\n" + "\n".join(f"- {one}" for one in claims)
@@ -106,15 +112,20 @@ def _sorted_out(among: list[Comparison]) -> list[str]:
     return lines
 
 
-def _judged(claim: Claim, among: Iterable[Comparison]) -> str:
+def _judged(claim: Claim, study: StudyFile) -> str:
     """What is found on a claim of the paper; empty where no rows are."""
-    for one in (turn for comparison in among for turn in (comparison, comparison.turned)):
-        if (one.variant, one.other) == (claim.variant, claim.other):
-            words = {"better": "**agrees**", "worse": "**contradicted**", "open": "**neither shown nor refuted**"}
-            return (
-                f"{claim.text[0].upper()}{claim.text[1:]}: {words[one.verdict]}, {one.value}{_beside(claim, one)}."
-            )
-    return ""
+    one = study.comparison(claim.variant, claim.other)
+    if one is None:
+        return ""
+    words = {"better": "**agrees**", "worse": "**contradicted**", "open": "**neither shown nor refuted**"}
+    beside = f"{_beside(claim, one)}{_before(study, one)}"
+    return f"{claim.text[0].upper()}{claim.text[1:]}: {words[one.verdict]}, {one.value}{beside}."
+
+
+def _before(study: StudyFile, one: Comparison) -> str:
+    """What a difference was before seeds were added."""
+    before = study.before_more_seeds(one)
+    return "" if before is None else f"; {interval_words(before, sign=True)} before seeds were added"
 
 
 def _beside(claim: Claim, one: Comparison) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.ablation.comparison import Comparison, known
 from benchmarks.ablation.study_file import StudyFile
+from kdkit.ablation.table import interval_words
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,14 @@ QUESTIONS = (
 )
 
 
+LOSSES = ("By cross-entropy", "By squared error")
+
+
+def loss_of(one: Comparison) -> str:
+    """Return by which loss the first row of a difference learns, of :data:`LOSSES`, as its name says it."""
+    return LOSSES[0] if "_bce" in one.variant else LOSSES[1]
+
+
 def answers(studies: Sequence[StudyFile]) -> str:
     """Return every question that a study has rows for, with its answers by study."""
     texts = [*(_answered(question, studies) for question in QUESTIONS), _versions(studies)]
@@ -99,39 +108,51 @@ def answer(comparison: Comparison, otherwise: str = "no") -> str:
 
 
 def _answered(question: Question, studies: Sequence[StudyFile]) -> str:
-    parts, words = [], Counter[str]()
+    parts: list[str] = []
+    words = {loss: Counter[str]() for loss in LOSSES}
     for study in studies:
         answering = question.answering(study)
-        words.update(answer(one, question.otherwise).split(" with ")[0] for one in answering)
+        for one in answering:
+            words[loss_of(one)][answer(one, question.otherwise).split(" with ")[0]] += 1
         lines = _of_teachers(study) if question.teachers else []
-        lines += [_line(one, question.otherwise) for one in answering]
+        lines += [_line(one, question.otherwise, study) for one in answering]
         lines = [f"        - {line}" for line in lines]
         if lines:
             parts.append("\n".join([f"    - [{title(study)}](#{study.name})", *lines]))
     if not parts:
         return ""
-    told = ", ".join(f"{count} times {word}" if count > 1 else f"once {word}" for word, count in words.items())
-    return "\n".join([f"- **{question.text}**{f' {told[0].upper()}{told[1:]}.' if told else ''}", *parts])
+    told = " ".join(f"{loss}: {_counted(words[loss])}." for loss in LOSSES)
+    return "\n".join([f"- **{question.text}** {told}", *parts])
 
 
-def _line(one: Comparison, otherwise: str) -> str:
+def _counted(words: Counter[str]) -> str:
+    counts = (f"{count} times {word}" if count > 1 else f"once {word}" for word, count in words.items())
+    return ", ".join(counts) or "not tried"
+
+
+def _line(one: Comparison, otherwise: str, study: StudyFile) -> str:
     line = f"**{answer(one, otherwise)}**: {one.name} {one.value}"
-    return line if one.verdict == "open" else f"{line} `{one.mark}`, {one.seeds}"
+    line = line if one.verdict == "open" else f"{line} `{one.mark}`, {one.seeds}"
+    if (before := study.before_more_seeds(one)) is not None:
+        line += f"; with the first {before.count}, before others were added, {interval_words(before, sign=True)}"
+    return line
 
 
 def _versions(studies: Sequence[StudyFile]) -> str:
-    """What the rows that vary ODKD are beside it, of each study that has two or more of them."""
+    """What the rows that vary ODKD are beside it, by the same loss, of each study that has two or more of them."""
     lines = []
     for study in studies:
         tried = known(
             one
             for comparison in study.comparisons
             for one in (comparison, comparison.turned)
-            if one.other == "odkd" and re.fullmatch("(odkd|binary)_.+", one.variant)
+            if one.other == "odkd"
+            and re.fullmatch("(odkd|binary)_.+", one.variant)
+            and loss_of(one) == "By squared error"  # another loss gains without teachers, too
         )
         if len(tried) > 1:
             lines.append(f"    - [{title(study)}](#{study.name})\n        - {_told_apart(tried)}")
-    return "\n".join(["- **Is another version of ODKD better?**", *lines]) if lines else ""
+    return "\n".join(["- **Is another version of ODKD by squared error better?**", *lines]) if lines else ""
 
 
 def _told_apart(tried: Sequence[Comparison]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ablation.comparison import Comparison, comparisons
-from kdkit.ablation import Results
+from kdkit.ablation import Interval, Results, mean_interval
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class StudyFile:
     Args:
         name: the file's stem.
         content: the report.
-        notes: ``title`` and ``reading``, what is said of it by hand.
+        notes: ``title`` and ``reading``, what is said of it by hand, and ``added``, the seeds of some rows that
+            were trained after the others had been looked at.
         persons: where plain and distilled students differ most, as ``ablation_pictures.py`` writes it.
         repeated: the report of a second run of some of its trainings.
         networks: what the networks that the rows began with are worth, as ``real_ablation.py`` writes it.
@@ -27,7 +28,7 @@ class StudyFile:
 
     name: str
     content: Mapping[str, Any]
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
     persons: Mapping[str, Any] | None = None
     repeated: Mapping[str, Any] | None = None
     networks: Mapping[str, Any] | None = None
@@ -42,6 +43,20 @@ class StudyFile:
     def comparisons(self) -> list[Comparison]:
         """Its differences."""
         return comparisons(self.results)
+
+    def comparison(self, variant: str, other: str) -> Comparison | None:
+        """Return the difference of one row minus another; None where it is none of the study's."""
+        turns = (turn for one in self.comparisons for turn in (one, one.turned))
+        return next((one for one in turns if (one.variant, one.other) == (variant, other)), None)
+
+    def before_more_seeds(self, one: Comparison) -> Interval | None:
+        """Return a difference over the seeds that were there before others were added, having been looked at.
+
+        None where none was added to it.
+        """
+        by_seed = self.results.paired(one.variant, one.other)
+        first = [value for seed, value in by_seed.items() if seed not in self.notes.get("added", ())]
+        return None if len(first) == len(by_seed) else mean_interval(first)
 
     @property
     def path(self) -> str:

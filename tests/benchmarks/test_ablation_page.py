@@ -21,7 +21,7 @@ from kdkit.ablation.report import study_report
 from kdkit_pose.ablation import FULL, LONG, SMALL, pairs_of
 
 SEEDS = (0, 1, 2)
-NOISE = (0.0, 0.004, -0.002)
+NOISE = (0.0, 0.004, -0.002, 0.001, -0.003)
 """Of a seed, in all rows."""
 
 OWN = (0.0005, -0.0005, 0.0)
@@ -129,9 +129,9 @@ def test_every_drawn_study_has_its_command_and_sizes_their_own_folder(make):
 
 
 def test_the_committed_page_is_what_the_committed_files_give():
-    notes = ablation_page.read_notes(ablation_page.RESULTS / "notes.toml")
+    summary, notes = ablation_page.read_notes(ablation_page.RESULTS / "notes.toml")
     studies = read_studies(ablation_page.RESULTS, notes, ablation_page.IMAGES)
-    made = ablation_page.make_page(studies)
+    made = ablation_page.make_page(studies, summary)
     assert ablation_page.PAGE.read_text(encoding="utf-8") == made, "run: make results"
     assert notes.keys() <= {study.name for study in studies}
 
@@ -208,8 +208,12 @@ def test_the_first_lines_answer(make):
     words = f"+0.0200 ({gain.low:+.4f} to {gain.high:+.4f})"
     assert any(line.startswith(f"- **yes**: odkd minus plain {words}") for line in lines)
     assert any(line.startswith("- **no**: odkd_both minus plain -0.0300") for line in lines)
-    assert "- **Does ODKD beat the plain student at equal steps?** Once yes, once no." in lines
-    assert "- **Does the order matter?** Once yes, once not shown." in lines
+    told = "By cross-entropy: not tried. By squared error: once yes, once no."
+    assert f"- **Does ODKD beat the plain student at equal steps?** {told}" in lines
+    assert (
+        "- **Does the order matter?** By cross-entropy: not tried. By squared error: once yes, once not shown."
+        in lines
+    )
     assert any(line.endswith("`**`, 3 seeds") for line in lines)
     assert any(line.startswith("- **yes**: odkd minus reversed +0.0100") for line in lines)
     assert any(line.startswith("- **not shown with 3 seeds**: odkd minus joint -0.0002") for line in lines)
@@ -217,6 +221,27 @@ def test_the_first_lines_answer(make):
     assert any(line.startswith("- **yes**: odkd_both_0.3 minus odkd +0.0300") for line in lines)
     assert any(line.startswith("- **not shown with 3 seeds**: senior_only minus fpd") for line in lines)
     assert "on crowds: 0.5500 with the mask, 0.3100 without (**+0.2400**" in first
+
+
+def test_what_is_said_by_hand_takes_its_differences_from_the_files(make):
+    study = make(notes={"reading": "It is {small: odkd minus plain}."})
+    value = study.comparison("odkd", "plain").value
+    text = ablation_page.make_page([study], "- **Less** by {small: plain minus odkd}.")
+    assert f"Read by hand: It is {value}." in text
+    assert f"- **Less** by {study.comparison('plain', 'odkd').value}.\n\nBy studies:\n" in text.split("\n## ")[0]
+    for wrong in ("{small: odkd minus nothing}", "{other: odkd minus plain}", "{odkd}"):
+        with pytest.raises(ValueError, match=r"no study has|a brace is left"):
+            ablation_page.make_page([study], wrong)
+
+
+def test_a_difference_of_seeds_that_were_added_says_what_it_was_before(make):
+    seeds = (0, 1, 2, 3, 4)
+    text = ablation_page.make_page([make(seeds=seeds, notes={"added": [3, 4]})])
+    before = make(seeds=(0, 1, 2)).comparison("odkd", "plain").value
+    line = next(line for line in text.splitlines() if "odkd minus plain" in line)
+    assert line.endswith(f", 5 seeds; with the first 3, before others were added, {before}")
+    assert f"; {before} before seeds were added." in text
+    assert "before" not in answers([make(seeds=seeds)])
 
 
 def test_rows_by_cross_entropy_answer_too(make):
@@ -247,7 +272,7 @@ def test_an_order_that_is_better_the_other_way_round_matters(make):
 
 def test_versions_of_odkd_are_told_apart_from_it(make):
     lines = answers([make()]).splitlines()
-    at = lines.index("- **Is another version of ODKD better?**")
+    at = lines.index("- **Is another version of ODKD by squared error better?**")
     assert lines[at + 1] == "    - [drawn people, 1,000 pictures, exact labels, learning_net](#small)"
     told = lines[at + 2]
     assert told.startswith(

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.ablation.study_file import read_studies
 from benchmarks.ablation_page import make_page
+from kdkit import ConfigurationError
+from kdkit_pose import models
 from kdkit_pose.ablation import SMALL
 from kdkit_pose.synthetic import SyntheticPeople, write_coco
 
@@ -92,6 +94,29 @@ def test_the_whole_chain_and_what_is_finished_is_not_done_again(compare, folder,
     assert "plain, seed 0: is there" in printed
     assert "kdkit-pose evaluate" not in printed
     assert "begins" not in printed
+
+
+def test_rows_by_cross_entropy_begin_from_such_a_student(compare, folder):
+    for number, split in enumerate(("train", "val")):
+        people = SyntheticPeople(4, seed=number, size=(128, 96))
+        write_coco(people, folder / "discs", f"{split}2017", first_image_id=1 + 4 * number)
+    found = compare(folder / "discs", "bce", "plain_binary_bce,primary_only_bce_alike_soft")
+    assert [row["name"] for row in found["study"]["rows"]] == ["plain_binary_bce", "primary_only_bce_alike_soft"]
+    assert found["began"]["networks"].keys() == {"primary_bce", "student"}
+    assert models.load(folder / "bce" / "teachers" / "primary_bce" / "student.safetensors").activation == "sigmoid"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("plain,plain_binary_bce", "some learn behind a sigmoid and some without one"),
+        ("binary_bce,binary_bce_alike", "some learn from a primary by squared error"),
+    ],
+)
+def test_rows_that_cannot_begin_alike_are_refused_first(compare, folder, rows, words):
+    with pytest.raises(ConfigurationError, match=words):
+        compare(folder / "nothing", "refused", rows)
+    assert not (folder / "refused").exists()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data at {REAL}")
