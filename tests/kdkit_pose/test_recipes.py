@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 
 from kdkit import (
     Binarize,
+    CachedTeacher,
     ConfigurationError,
     Distiller,
     Epochs,
@@ -13,9 +15,14 @@ from kdkit import (
     Steps,
     Student,
     Supervise,
+    TargetCache,
+    TransformedTeacher,
+    build_cache,
+    fast_teacher,
     losses,
 )
-from kdkit_pose import models, pose_student, recipes
+from kdkit.cache import Dense
+from kdkit_pose import DARK, CocoKeypoints, SyntheticPeople, models, pose_student, recipes
 
 TEACHERS = {
     "odkd": 2,
@@ -164,6 +171,24 @@ def test_the_other_recipes_binarize_as_the_stage_they_are_compared_with(build):
 )
 def test_a_student_is_decoded_as_its_last_targets_are(build, name, options, decoder):
     assert recipes.decoder_for(build(name, **options)) == decoder
+
+
+def test_a_student_of_a_teacher_of_discs_shows_discs_however_the_teacher_is_run(tiny_teacher, tmp_path):
+    teacher = tiny_teacher("teacher")
+    codec = DARK(input_size=(64, 64))
+    teacher.module.codec = replace(codec, decoder="centroid")
+    people = SyntheticPeople(1)
+    data = CocoKeypoints(people.annotations(), people.picture, codec=codec)
+    build_cache(tmp_path, teacher, data, codecs={"heatmap": Dense("float16")}, views=1, prepare=data.prepare)
+    for same in (
+        teacher,
+        fast_teacher(teacher, {"image": torch.rand(1, 3, 64, 64)}),
+        CachedTeacher("teacher", TargetCache.open(tmp_path)),
+        TransformedTeacher(teacher, outputs={"heatmap": Identity()}),
+    ):
+        assert recipes.decoder_for(recipes.fpd(same)) == "centroid"
+    teacher.module.codec = codec
+    assert recipes.decoder_for(recipes.fpd(teacher)) == "peak"
 
 
 def test_a_binarization_inside_of_a_chain_is_seen(build, tiny_teacher):
