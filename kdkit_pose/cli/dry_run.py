@@ -11,6 +11,7 @@ from rich.console import Console
 from kdkit import Curriculum
 from kdkit_pose.cli.teachers import Teachers
 from kdkit_pose.cli.training_data import TrainingData
+from kdkit_pose.codecs import Decoder
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.dry_run import dry_run
 from kdkit_pose.fit import FitSettings
@@ -46,12 +47,16 @@ def rehearse(
     Raises:
         KdkitError: what the run would raise, and a ConfigurationError that names what else is wrong.
     """
+    # Not the student's decoder for a teacher whose file names none: the run takes the peak, too.
+    decoders: dict[str, Decoder] = {}
+    if teachers is not None:
+        decoders = {role: teachers.decoders.get(role, "peak") for role in teachers.networks}
     on_cpu = settings.cpu or not torch.cuda.is_available()
     report = dry_run(
         *(network, curriculum, train, out, settings),
         val=data.val,
         teachers=None if teachers is None else teachers.networks,
-        decoders=None if teachers is None else teachers.decoders,
+        decoders=decoders,
         samples=_SAMPLES_ON_CPU if on_cpu else None,
         **arguments,
     )

@@ -7,6 +7,7 @@ import torch
 
 from kdkit_pose import codecs, models
 from kdkit_pose.codecs import DARK
+from kdkit_pose.evaluation import Evaluator
 from kdkit_pose.skeleton import COCO
 
 NET = "hrnet_w8_small"
@@ -108,6 +109,17 @@ def test_gaussians_are_no_probabilities_whoever_gives_them(chain, run, fail, tmp
     distill = ("distill", "--recipe", "primary_only", "--student", NET, *chain.data, "--primary", squares)
     told = fail(*distill, *given, "--binarize", "truth", *of(tmp_path / "run"))
     assert "bce takes targets in [0, 1], but the target 'heatmap' goes from -" in told
+
+
+def test_a_dry_run_decodes_teachers_whose_files_say_nothing_as_the_run_does(chain, run, tmp_path, monkeypatch):
+    bare, used = tmp_path / "bare.pth", []
+    torch.save(models.create(NET).state_dict(), bare)
+    decoded_by = Evaluator.decoded_by
+    monkeypatch.setattr(Evaluator, "decoded_by", lambda self, how: (used.append(how), decoded_by(self, how))[1])
+    teacher = ["--primary", bare, "--codec", "dark", "--input-size", "64x64", "--val-annotations", chain.val]
+    distill = ("distill", "--recipe", "primary_only", "--student", NET, *chain.data, *teacher)
+    run(*distill, *of(tmp_path / "run"), "--dry-run")
+    assert used.count("peak") == 1
 
 
 def test_another_loss_is_another_run(chain, squares, fail):
