@@ -79,9 +79,9 @@ class ModuleTeacher(Teacher):
 
     @property
     def usage(self) -> Mapping[str, str]:
-        """The network's own attribute ``usage``, where it has one."""
-        said: Mapping[str, str] = getattr(self._module, "usage", {})
-        return said
+        """The network's own attribute ``usage``, where it has one that is a mapping."""
+        said = getattr(self._module, "usage", None)
+        return said if isinstance(said, Mapping) else {}
 
     def targets(self, batch: Batch) -> dict[str, Tensor]:
         """Return the network's outputs for a batch, by name, without gradient.

@@ -30,10 +30,7 @@ class LossName(StrEnum):
 
     def said(self, checkpoint: Path | None) -> str:
         """Return it in words, and why, where that is the network that was learned before."""
-        words = {
-            LossName.bce: "bce, discs behind a sigmoid, but for what is not binarized",
-            LossName.mse: "mse, heatmaps as they are",
-        }[self]
+        words = "bce, behind a sigmoid" if self is LossName.bce else "mse"
         return words if checkpoint is None else f"{words}, as '{checkpoint}' did"
 
     def to_config(self) -> dict[str, str]:
