@@ -36,6 +36,23 @@ class LabelsOption(StrEnum):
     coco = "coco"
 
 
+def _list_rows(asked: bool) -> None:
+    """Print every row, its teachers in brackets, and end, where that is asked for."""
+    if not asked:
+        return
+    width = max(map(len, ROWS))
+    for name, row in ROWS.items():
+        teachers = f" [{', '.join(row.teachers)}]" if row.teachers else ""
+        typer.echo(f"{name:{width}}  {row.summary}{teachers}")
+    typer.echo(
+        f"\nRows learn by squared error, and binarize nothing, unless it is said.\n"
+        f"core: {', '.join(CORE)}\ncore_bce: {', '.join(CORE_BCE)}\n"
+        f"The recipe odkd, with its defaults, is binary_bce_alike where its teachers learned by cross-entropy, "
+        f"and binary_bce where they did not."
+    )
+    raise typer.Exit
+
+
 @dataclass(frozen=True)
 class Grid:
     """Which rows, and how often."""
@@ -43,13 +60,15 @@ class Grid:
     rows: Annotated[
         str,
         typer.Option(
-            help=f"Names parted by commas, the baseline first, of: {', '.join(ROWS)}. Several at once: core is "
-            f"{', '.join(CORE)}, all by squared error; core_bce the same by cross-entropy, as recipes learn by "
-            f"default, of teachers that did so, too: {', '.join(CORE_BCE)}; all is all of them. "
-            "odkd learns by squared error and binarizes nothing; the recipe odkd is binary_bce, or "
-            "binary_bce_alike of such teachers."
+            help="Names parted by commas, the baseline first; --list-rows shows them. core, core_bce and all "
+            f"stand for several: {', '.join(CORE)}, all by squared error; the same by cross-entropy, as recipes "
+            "learn by default, of teachers that did so, too; and all there are."
         ),
     ] = "core"
+    list_rows: Annotated[
+        bool,
+        typer.Option("--list-rows", is_eager=True, callback=_list_rows, help="Show every row and what it is."),
+    ] = False
     seeds: Annotated[str, typer.Option(help="Numbers parted by commas; three at least tell something.")] = "0,1,2"
 
     @property

@@ -145,6 +145,15 @@ def test_what_is_needed_is_named(fail, tmp_path):
     assert "or --synthetic small" in message
 
 
+def test_rows_are_listed_with_what_they_are(run):
+    lines = run("ablate", "--list-rows").splitlines()
+    assert set(ROWS) <= {line.split(" ")[0] for line in lines}
+    assert any(
+        line.endswith("  binary_bce_alike_soft, the senior first [primary_bce, senior_bce]") for line in lines
+    )
+    assert f"core_bce: {', '.join(CORE_BCE)}" in lines
+
+
 def test_core_may_stand_among_others():
     assert ablate.Grid("core").names == CORE
     assert ablate.Grid("plain, odkd_late,core").names == ("plain", "odkd_late", *CORE[1:])
