@@ -16,6 +16,7 @@ from kdkit import (
     Truncate,
     losses,
 )
+from kdkit_pose import recipes
 from kdkit_pose.ablation import CORE, ROWS, Plan, roles_of, rows_named
 
 ROLES = roles_of(list(ROWS))
@@ -135,6 +136,40 @@ def test_rows_by_cross_entropy_differ_in_teachers_and_binarization_alone(plan, n
         assert {one.loss for one in stage.objectives} == {losses.bce}
         assert {one.transform for one in stage.objectives if not isinstance(one, Distill)} == {truth}
         assert {one.transform for one in stage.objectives if isinstance(one, Distill)} == taught
+
+
+SQUARES = {"loss": losses.mse}
+NOTHING = {"primary_binarized": "none", "senior_binarized": "none"}
+TRUTH = {"primary_binarized": "truth", "senior_binarized": "truth"}
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "options"),
+    [
+        ("plain_binary_bce", recipes.supervised, {}),
+        ("plain", recipes.supervised, SQUARES),
+        ("binary_bce_alike", recipes.odkd, {}),
+        ("binary_bce_alike_soft", recipes.odkd, TRUTH),
+        ("binary_bce", recipes.odkd, {}),
+        ("odkd_both", recipes.odkd, SQUARES),
+        ("odkd", recipes.odkd, {**SQUARES, **NOTHING}),
+        ("reversed_bce_alike_soft", recipes.reversed_order, TRUTH),
+        ("reversed", recipes.reversed_order, {**SQUARES, **NOTHING}),
+        ("joint_bce_alike_soft", recipes.joint, {"binarized": "truth"}),
+        ("joint", recipes.joint, SQUARES),
+        ("primary_only_bce_alike_soft", recipes.primary_only, {"binarized": "truth"}),
+        ("primary_only", recipes.primary_only, SQUARES),
+        ("senior_only_bce_alike_soft", recipes.senior_only, {"binarized": "truth"}),
+        ("senior_only", recipes.senior_only, {**SQUARES, "binarized": "none"}),
+        ("fpd", recipes.fpd, {}),
+    ],
+)
+def test_rows_are_the_recipes_that_the_page_on_ablations_says(plan, name, recipe, options):
+    row = ROWS[name]
+    halves = recipe in (recipes.odkd, recipes.reversed_order)
+    lengths = {"primary_until": 4, "senior_until": 4} if halves else {"until": 8}
+    made = recipe(*(plan.teachers[role] for role in row.teachers), learning_rate=plan.rate, **lengths, **options)
+    assert repr(list(row.curriculum(plan))) == repr(list(made))
 
 
 def walk(plan, name, metrics=()):
