@@ -83,8 +83,8 @@ def odkd(
         loss: of student and target. The default, :func:`kdkit.losses.bce` on binarized targets, was worth more
             than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
             short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
-            again where its teachers learned by this loss themselves (``binary_bce_alike`` beside
-            ``plain_binary_bce``); teachers that learned by squared error, as all published ones, added nothing to
+            again where its teachers learned by this loss themselves (beside ``plain_binary_bce``
+            ``binary_bce_alike_soft`` in both trainings, ``binary_bce_alike`` in the short one); teachers that learned by squared error, as all published ones, added nothing to
             it (``binary_bce``). It takes a student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a
             teacher of squared error that are not binarized go through :class:`kdkit.Truncate`. FPD's loss is
             :func:`kdkit.losses.mse`, by which published figures were made.

@@ -32,6 +32,10 @@ CLAIMS = (
         "ODKD by cross-entropy, its teachers having learned so, beats the plain student that learns so",
         *("binary_bce_alike", "plain_binary_bce", _GAINS),
     ),
+    Claim(
+        "ODKD by cross-entropy, its teachers' probabilities as they are, beats the plain student that learns so",
+        *("binary_bce_alike_soft", "plain_binary_bce", _GAINS),
+    ),
     Claim("the primary first is better than the senior first", "odkd", "reversed"),
     Claim(
         "by cross-entropy the primary first is better than the senior first",
