@@ -84,10 +84,11 @@ def odkd(
             than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
             short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
             again where its teachers learned by this loss themselves (beside ``plain_binary_bce``
-            ``binary_bce_alike_soft`` in both trainings, ``binary_bce_alike`` in the short one); teachers that learned by squared error, as all published ones, added nothing to
-            it (``binary_bce``). It takes a student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a
-            teacher of squared error that are not binarized go through :class:`kdkit.Truncate`. FPD's loss is
-            :func:`kdkit.losses.mse`, by which published figures were made.
+            ``binary_bce_alike_soft`` in both trainings, ``binary_bce_alike`` in the short one); teachers that
+            learned by squared error, as all published ones, added nothing to it (``binary_bce``). It takes a
+            student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher of squared error that
+            are not binarized go through :class:`kdkit.Truncate`. FPD's loss is :func:`kdkit.losses.mse`, by which
+            published figures were made.
         learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
