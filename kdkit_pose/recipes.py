@@ -85,7 +85,8 @@ def odkd(
             short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
             again where its teachers learned by this loss themselves (beside ``plain_binary_bce``
             ``binary_bce_alike_soft`` in both trainings, ``binary_bce_alike`` in the short one); teachers that
-            learned by squared error, as all published ones, added nothing to it (``binary_bce``). It takes a
+            learned by squared error, as all published ones, added nothing to it (``binary_bce``). One strong
+            teacher alone did as well in the short one (``blind_only_bce_alike_soft``). The loss takes a
             student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher of squared error that
             are not binarized go through :class:`kdkit.Truncate`. FPD's loss is :func:`kdkit.losses.mse`, by which
             published figures were made.

@@ -49,6 +49,13 @@ QUESTIONS = (
         ),
     ),
     Question(
+        "Is ODKD better than one teacher alone?",
+        (
+            ("odkd", "fpd|primary_only|senior_only"),
+            ("binary_bce_alike_soft", "(blind|primary|senior)_only_bce_alike_soft"),
+        ),
+    ),
+    Question(
         "Does the order matter?",
         (
             ("odkd", "reversed"),
