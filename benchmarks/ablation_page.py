@@ -44,7 +44,14 @@ IMAGES = ROOT / "docs" / "images"
 # The first that a study has, as many as have colours of their own.
 CURVES = (
     *("plain", "primary_only", "senior_only", "joint", "reversed", "odkd", "odkd_both"),
-    *("plain_binary_bce", "binary_bce", "binary_bce_alike_soft", "odkd_bce", "plain_bce"),
+    *(
+        "plain_binary_bce",
+        "binary_bce_alike_soft",
+        "reversed_bce_alike_soft",
+        "binary_bce",
+        "odkd_bce",
+        "plain_bce",
+    ),
 )
 COLOURS = 7
 
