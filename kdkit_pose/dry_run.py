@@ -60,7 +60,7 @@ def dry_run(
     Raises:
         KdkitError: what ``fit`` would raise.
     """
-    own = copy.deepcopy(network)
+    own, asked = copy.deepcopy(network), evaluator
     codec, evaluator = decoding(curriculum, train, codec, evaluator)
     distiller, batches = prepared(own, curriculum, train, settings, evaluator=evaluator, codec=codec)
     few = evaluator.few(persons) if isinstance(evaluator, Evaluator) else evaluator
@@ -73,9 +73,10 @@ def dry_run(
             pictures = check_pictures(data, what)
             further.append((f"{what} pictures", str(pictures)))
             problems += pictures.problems
-    if teachers and isinstance(few, Evaluator):
+    if teachers and isinstance(asked, Evaluator):
         said: list[str] = []
-        found = check_teachers(teachers, few, decoders=decoders, say=said.append)
+        # Not by the student's decoder, which its curriculum says.
+        found = check_teachers(teachers, asked.few(persons), decoders=decoders, say=said.append)
         for line in said:
             name, _, text = line.partition(": ")
             further.append((name, f"{text}, of the first {persons} persons"))
