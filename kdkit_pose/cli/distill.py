@@ -41,7 +41,7 @@ from kdkit_pose.cli.training_data import TrainingData, describe_run, load_data, 
 from kdkit_pose.codecs import Codec
 from kdkit_pose.data import PoseDataset
 from kdkit_pose.data.maskless import without_masks
-from kdkit_pose.fit import check_run_folder, fit
+from kdkit_pose.fit import FitSettings, check_run_folder, fit
 from kdkit_pose.skeleton import Skeleton
 from kdkit_pose.teacher_check import check_teachers
 
@@ -124,20 +124,14 @@ def distill(
         cache.check_transforms(curriculum)
     if not any(recipes.binarizes(one.transform) for stage in curriculum for one in stage.objectives):
         refuse(context, ["threshold"], "no target is binarized; leave it out, or see --binarize")
-    taught = _codec(teachers, choice, checkpoint, console)
-    learned = replace(taught, decoder=teachers.student_decoder(curriculum))
-    if learned.decoder != taught.decoder:
-        console.print(f"the student learns discs, and is decoded by {learned.decoder}", highlight=False)
+    taught, learned = _codecs(teachers, choice, checkpoint, curriculum, console)
     config = describe_run(
         *(files, learned, fitting),
         checkpoint=checkpoint,
         pretrained=pretrained,
         further={
             "recipe": recipe.value,
-            "teachers": {role: content_of_file(one.report.path) for role, one in teachers.loaded.items()},
-            # Absent where there are none, as in the runs of before.
-            **({"caches": {role: one.to_config() for role, one in caches.items()}} if caches else {}),
-            **({"fast_teachers": True} if fast_teachers else {}),
+            **_described(teachers, fast_teachers),
             **unlabelled.to_config(),
             **course.to_config(),
             **learned_by.to_config(),
@@ -154,10 +148,7 @@ def distill(
         )
         train = _training_persons(teachers, data, console)
         if fast_teachers:
-            device = torch.device("cuda" if torch.cuda.is_available() and not settings.cpu else "cpu")
-            size = settings.batch_size
-            fast = {role: make_fast(one, train, size, device) for role, one in teachers.live.items()}
-            curriculum = curriculum_of({**teachers.by_role, **fast})
+            curriculum = curriculum_of({**teachers.by_role, **_fast(teachers, train, settings)})
         evaluator = data.evaluator
         run = (network, curriculum, train, out, settings)
         arguments: dict[str, Any] = {
@@ -243,7 +234,22 @@ def _require_use(context: typer.Context, recipe: str, teachers: Teachers, floor:
         refuse(context, ["val_predicted_masks"], "no network that is evaluated reads masks; leave it out")
 
 
-def _codec(teachers: Teachers, choice: CodecChoice, checkpoint: Path | None, console: Console) -> Codec:
+def _codecs(
+    teachers: Teachers,
+    choice: CodecChoice,
+    checkpoint: Path | None,
+    curriculum: Curriculum,
+    console: Console,
+) -> tuple[Codec, Codec]:
+    """Return the codec of the teachers' heatmaps, and the student's, which differs in the decoder; say both."""
+    taught = _taught_codec(teachers, choice, checkpoint, console)
+    learned = replace(taught, decoder=teachers.student_decoder(curriculum))
+    if learned.decoder != taught.decoder:
+        console.print(f"the student learns discs, and is decoded by {learned.decoder}", highlight=False)
+    return taught, learned
+
+
+def _taught_codec(teachers: Teachers, choice: CodecChoice, checkpoint: Path | None, console: Console) -> Codec:
     """Return the codec of the teachers' heatmaps, without any the student's, and say how it is known."""
     if not teachers.loaded and not teachers.caches:
         own = starting_codec(checkpoint, choice.codec, choice.input_size, choice.sigma)
@@ -254,6 +260,25 @@ def _codec(teachers: Teachers, choice: CodecChoice, checkpoint: Path | None, con
     for role in teachers.silent:
         console.print(f"teacher {role}: its file names no codec; {taught.how}", markup=False)
     return taught.codec
+
+
+def _described(teachers: Teachers, fast: bool) -> dict[str, Any]:
+    """What a run's configuration says of its teachers."""
+    told: dict[str, Any] = {
+        "teachers": {role: content_of_file(one.report.path) for role, one in teachers.loaded.items()}
+    }
+    # Absent where there are none, as in the runs of before.
+    if teachers.caches:
+        told["caches"] = {role: one.to_config() for role, one in teachers.caches.items()}
+    if fast:
+        told["fast_teachers"] = True
+    return told
+
+
+def _fast(teachers: Teachers, train: PoseDataset, settings: FitSettings) -> dict[str, Teacher]:
+    """Return the teachers that run, made fast for the persons they will see, by role."""
+    device = torch.device("cuda" if torch.cuda.is_available() and not settings.cpu else "cpu")
+    return {role: make_fast(one, train, settings.batch_size, device) for role, one in teachers.live.items()}
 
 
 def _training_persons(teachers: Teachers, data: TrainingData, console: Console) -> PoseDataset:
