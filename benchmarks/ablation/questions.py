@@ -20,12 +20,14 @@ class Question:
             yes.
         otherwise: the answer where the other row is better.
         teachers: whether the teachers' own figures answer, too: the senior's with and without the mask.
+        by_loss: whether answers are counted by the loss that rows learn by.
     """
 
     text: str
     pairs: Sequence[tuple[str, str]]
     otherwise: str = "no"
     teachers: bool = False
+    by_loss: bool = True
 
     def answering(self, study: StudyFile) -> list[Comparison]:
         """Return the differences of a study that answer, in the pairs' order."""
@@ -69,11 +71,20 @@ QUESTIONS = (
         "Does binarization help?",
         (
             ("odkd_(truth|teacher)", "odkd"),
-            (r"odkd_both(_[\d.]+)?", "odkd"),
+            (r"odkd_both(_[\d.]+)?|binary_mse", "odkd"),
             ("binary_bce", "odkd_bce"),
             ("plain_binary_bce", "plain_bce"),
             ("binary_bce_alike", "binary_bce_alike_soft"),
         ),
+    ),
+    Question(
+        "Is another threshold than 0.5 better?",
+        ((r"odkd_both_[\d.]+", "odkd_both"), (r"plain_binary_bce_[\d.]+", "plain_binary_bce")),
+    ),
+    Question(
+        "Is cross-entropy better than squared error?",
+        (("binary_bce", "binary_mse_sigmoid"), ("plain_bce", "plain"), ("binary_bce", "binary_mse")),
+        by_loss=False,
     ),
     Question(
         "Does the mask help?",
@@ -128,7 +139,10 @@ def _answered(question: Question, studies: Sequence[StudyFile]) -> str:
             parts.append("\n".join([f"    - [{title(study)}](#{study.name})", *lines]))
     if not parts:
         return ""
-    told = " ".join(f"{loss}: {_counted(words[loss])}." for loss in LOSSES)
+    if question.by_loss:
+        told = " ".join(f"{loss}: {_counted(words[loss])}." for loss in LOSSES)
+    else:
+        told = f"{_counted(sum(words.values(), Counter())).capitalize()}."
     return "\n".join([f"- **{question.text}** {told}", *parts])
 
 

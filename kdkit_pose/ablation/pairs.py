@@ -41,6 +41,7 @@ _PAIRS = (
     ("odkd_everywhere_alpha_0.8", "odkd_alpha_0.8"),
     # The loss on binary targets alone, and the second stage's rate alone.
     ("binary_bce", "binary_mse_sigmoid"),
+    ("binary_bce", "binary_mse"),
     ("odkd_low", "odkd_restart"),
 )
 

@@ -299,6 +299,25 @@ def test_rows_of_another_loss_answer_beside_each_other(make):
         assert line in binarized
 
 
+def test_thresholds_are_judged_beside_a_half_and_losses_beside_each_other(make):
+    gains = {
+        **{"plain": 0.0, "odkd_both": 0.02, "odkd_both_0.3": 0.03, "plain_binary_bce": 0.04},
+        **{"plain_binary_bce_0.7": 0.01, "binary_mse": 0.02, "binary_mse_sigmoid": 0.04, "binary_bce": 0.05},
+    }
+    text = answers([make(gains=gains)])
+    _, thresholds = text.split("- **Is another threshold than 0.5 better?** ")
+    thresholds, loss = thresholds.split("- **Is cross-entropy better than squared error?** ")
+    assert thresholds.startswith("By cross-entropy: once no. By squared error: once yes.")
+    assert "**yes**: odkd_both_0.3 minus odkd_both +0.0100" in thresholds
+    assert "**no**: plain_binary_bce_0.7 minus plain_binary_bce -0.0300" in thresholds
+    assert loss.startswith("2 times yes.\n")
+    for line in (
+        "**yes**: binary_bce minus binary_mse_sigmoid +0.0100",
+        "**yes**: binary_bce minus binary_mse +0.0300",
+    ):
+        assert line in loss
+
+
 def test_a_question_without_its_rows_is_left_out(make):
     study = make(gains={"plain": 0.0, "odkd": 0.02}, teachers={})
     text = answers([study])
