@@ -66,12 +66,16 @@ def odkd(
     Args:
         primary: the weaker teacher, which teaches keypoints.
         senior: the stronger teacher, which also sees the person's mask.
-        primary_until: the first stage's epochs, or the condition that ends it.
+        primary_until: the first stage's epochs, or the condition that ends it. Half of all; a quarter and three
+            quarters were not told from that (rows ``odkd_early`` and ``odkd_late``).
         senior_until: the second stage's.
         alpha: the teacher's share of the loss, in [0, 1]; the ground truth has the rest. FPD's 0.5; 0.8 was not
             told from it (row ``odkd_alpha_0.8``).
         threshold: of :class:`Binarize`. Not published; 0.5 keeps a disc of 2.35 cells at sigma 2. Discs of 0.3
-            to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``).
+            to 0.7 still say where the keypoint is, 0.5 at every input size (``benchmarks/oracle_ap.py``). By
+            cross-entropy students learned less from 0.3 and 0.1, and 0.7 was not told from 0.5 (beside
+            ``plain_binary_bce`` the rows ``plain_binary_bce_0.3`` and so on). By squared error 0.7 was worse, and
+            0.3, marked better than nothing binarized, was not told from 0.5 (``odkd_both_0.3``).
         primary_binarized: which targets are binarized in the first stage; by default what the loss needs. Under
             binary cross-entropy both: students learned more from discs, with teachers (row ``binary_bce`` beside
             ``odkd_bce``) and without (``plain_binary_bce`` beside ``plain_bce``). Under another loss none.
@@ -79,7 +83,7 @@ def odkd(
             That is the paper's. ``"truth"`` leaves a teacher of probabilities as it is, which was not told from it
             (``binary_bce_alike_soft``). Under mean squared error it does not help on drawn people: there the row
             ``odkd``, which binarizes ``"none"``, was better than ``odkd_both`` in every study, and once by more
-            than the seeds' chance.
+            than the seeds' chance; nor does it where both stages are binarized (``binary_mse``).
         loss: of student and target. The default, :func:`kdkit.losses.bce` on binarized targets, was worth more
             than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
             short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
@@ -90,7 +94,8 @@ def odkd(
             student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher of squared error that
             are not binarized go through :class:`kdkit.Truncate`. FPD's loss is :func:`kdkit.losses.mse`, by which
             published figures were made.
-        learning_rate: of both stages, by default the optimizer's; a schedule may span the run.
+        learning_rate: of both stages, by default the optimizer's; a schedule may span the run. The whole course of
+            it in each stage, after a warm-up, was not told from one over the run (row ``odkd_restart``).
         outputs: the student's heatmaps; each learns the same with full weight. Of a network with several, as a
             stacked hourglass, they are ``network.heatmap_outputs``, and :func:`kdkit_pose.pose_student` gives
             them.

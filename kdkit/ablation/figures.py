@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 _COLOURS = ("#4d4d4d", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+# Each dash goes through all colours before the next one.
+_DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 4)))
 _CLEAR, _UNCLEAR, _INK, _FAINT = "#0072b2", "#8a929c", "#333333", "#dfe4ea"
 
 
@@ -57,25 +59,31 @@ def draw_curves(
 ) -> "Figure":
     """Draw the metric over the steps: for each variant the mean over seeds, in a band of its 95 % interval.
 
+    More than seven are named beside the curves, in a picture as high as their names need.
+
     Args:
         results: trials that were evaluated on the way.
         variants: which; by default all that have a trial.
         path: a file to write, its format by its suffix.
     """
     names = [name for name in (variants or results.trials) if results.trials[name]]
-    figure, axes = _blank((8.0, 4.4))
+    beside = len(names) > len(_COLOURS)
+    figure, axes = _blank((10.0, max(4.4, 0.3 + 0.18 * len(names))) if beside else (8.0, 4.4))
     for place, name in enumerate(names):
         steps, values = _common_curve(results, name)
         found = [mean_interval(column.tolist()) for column in values.T]
-        colour, style = _COLOURS[place % len(_COLOURS)], ("-", "--", ":")[place // len(_COLOURS) % 3]
-        axes.plot(steps, [one.mean for one in found], style, color=colour, linewidth=1.8, label=name)
+        colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        axes.plot(steps, [one.mean for one in found], linestyle=dash, color=colour, linewidth=1.8, label=name)
         if all(one.is_known for one in found):
             low, high = [one.low for one in found], [one.high for one in found]
-            axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.fill_between(steps, low, high, color=colour, alpha=0.05 if beside else 0.13, linewidth=0)
     axes.set_xlabel("optimizer steps", color=_INK, fontsize=10)
     axes.set_ylabel(results.metric, color=_INK, fontsize=10)
     axes.set_xlim(left=0)
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    if beside:
+        figure.legend(fontsize=8, frameon=False, loc="outside right upper", handlelength=3.5)
+    else:
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
     return _finished(figure, path)
 
 

@@ -52,6 +52,22 @@ def test_curves_are_means_in_bands(ablation, tmp_path):
     assert len(axes.collections) == 2
 
 
+def test_many_curves_are_told_apart_and_named_beside_them(tmp_path):
+    names = [f"variant_{number}" for number in range(40)]
+    curve = [(50, {"AP": 0.3}), (100, {"AP": 0.5})]
+    results = Results({name: {0: Trial({"AP": 0.5}, 100, 800, curve=curve)} for name in names}, "AP", names[0])
+    figure = draw_curves(results, path=tmp_path / "curves.png")
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in axes.lines}) == 40
+    drawn, beside = axes.get_window_extent(), legend.get_window_extent()
+    assert drawn.height > 0.8 * figure.bbox.height
+    assert drawn.x1 <= beside.x0
+    assert beside.y0 >= 0
+    assert beside.y1 <= figure.bbox.height
+    assert draw_curves(results, names[:7]).legends == []
+
+
 def test_an_evaluation_that_was_no_number_is_left_out_of_a_curve():
     curve = [(50, {"AP": float("nan")}), (100, {"AP": 0.5})]
     trials = {0: Trial({"AP": 0.5}, 100, 800, curve=curve), 1: Trial({"AP": 0.7}, 100, 800, curve=curve)}
