@@ -82,7 +82,7 @@ QUESTIONS = (
         ((r"odkd_both_[\d.]+", "odkd_both"), (r"plain_binary_bce_[\d.]+", "plain_binary_bce")),
     ),
     Question(
-        "Is cross-entropy better than squared error?",
+        "Is cross-entropy, with its sigmoid (which `binary_mse_sigmoid` has, too), better than squared error?",
         (("binary_bce", "binary_mse_sigmoid"), ("plain_bce", "plain"), ("binary_bce", "binary_mse")),
         by_loss=False,
     ),
