@@ -88,7 +88,7 @@ def odkd(
             than any teacher on drawn people: ``plain_binary_bce``, which has none, is ahead of ``plain`` in a
             short training and in one four times as long, where ``plain`` has flattened out. ODKD is ahead of that
             again where its teachers learned by this loss themselves (beside ``plain_binary_bce``
-            ``binary_bce_alike_soft`` in both trainings, ``binary_bce_alike`` in the short one); teachers that
+            ``binary_bce_alike`` and ``binary_bce_alike_soft``, in both trainings); teachers that
             learned by squared error, as all published ones, added nothing to it (``binary_bce``). One strong
             teacher alone did as well in the short one (``blind_only_bce_alike_soft``). The loss takes a
             student that ends with a sigmoid, and targets in [0, 1]: heatmaps of a teacher of squared error that
